@@ -1,0 +1,102 @@
+"""Stripe tells of events: verify, decide, commit, and only then acknowledge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from billing.errors import BillingError, Conflict, EventNotProcessed, StoreUnavailable
+from billing.events import Delivery
+from billing.idempotency import Outcome
+from billing.ledger import Ledger, claims_of
+from billing.plans import Catalogue
+from billing.ports import (
+    Alarm,
+    Clock,
+    FailedEvent,
+    FailedEvents,
+    Inbox,
+    Transactions,
+    UndecodableEvent,
+    WebhookReader,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveWebhook:
+    """One HTTP delivery, from its raw bytes to its committed effect."""
+
+    reader: WebhookReader
+    inbox: Inbox
+    failed_events: FailedEvents
+    clock: Clock
+
+    async def execute(self, *, signature: str | None, body: bytes) -> Outcome:
+        """Answer what became of the event; returning means that it is committed.
+
+        Raises `SignatureInvalid`, `PayloadInvalid`, `EventNotProcessed`, `Overloaded`, `StoreUnavailable`.
+        """
+        try:
+            delivery = self.reader.read(signature=signature, body=body)
+        except UndecodableEvent as undecodable:
+            await self.failed_events.keep(undecodable.failed, at=self.clock.now())
+            raise EventNotProcessed from undecodable
+        return await self.inbox.put(delivery)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideEvents:
+    """A batch of verified events, decided and written in one transaction."""
+
+    transactions: Transactions
+    failed_events: FailedEvents
+    catalogue: Catalogue
+    clock: Clock
+    alarm: Alarm
+
+    async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
+        """Answer the outcome of each delivery, in order, or the error its sender must hear.
+
+        One event that cannot be written does not fail its neighbours: a batch that fails is tried one by one, and
+        an event that fails alone is kept as a failed event. A database that is away fails them all at once.
+        """
+        try:
+            return list(await self._decide(deliveries))
+        except StoreUnavailable as unavailable:
+            return [unavailable for _ in deliveries]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept with it and its neighbours go on
+            if len(deliveries) == 1:
+                return [await self._keep(deliveries[0], error)]
+        return [(await self.execute([delivery]))[0] for delivery in deliveries]
+
+    async def _decide(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        try:
+            return await self._transact(deliveries)
+        except Conflict:
+            # Another replica committed one of these events meanwhile. Now it is known, so it will be a duplicate.
+            return await self._transact(deliveries)
+
+    async def _transact(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        async with self.transactions.begin() as transaction:
+            loaded = await transaction.load(claims_of(deliveries))
+            ledger = Ledger(loaded, self.catalogue, received_at=self.clock.now())
+            outcomes = [ledger.decide(delivery) for delivery in deliveries]
+            changes = ledger.close()
+            if changes.events:
+                await transaction.save(changes)
+                await transaction.commit()
+        for alert, subject in changes.alerts:
+            self.alarm.raise_alert(alert, subject)
+        return outcomes
+
+    async def _keep(self, delivery: Delivery, error: Exception) -> BillingError:
+        failed = FailedEvent(
+            id=delivery.id,
+            type=delivery.type,
+            created=delivery.created,
+            reason=f"{type(error).__name__}: {error}"[:500],
+            payload=delivery.payload,
+        )
+        try:
+            await self.failed_events.keep(failed, at=self.clock.now())
+        except StoreUnavailable as unavailable:
+            return unavailable
+        return EventNotProcessed()
