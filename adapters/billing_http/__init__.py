@@ -1,0 +1,7 @@
+"""The service as REST clients and Stripe's webhooks see it: Litestar controllers that only translate."""
+
+from billing_http.controllers import ROUTES
+from billing_http.envelope import RequestEnvelope, current_request_id
+from billing_http.errors import EXCEPTION_HANDLERS
+
+__all__ = ["EXCEPTION_HANDLERS", "ROUTES", "RequestEnvelope", "current_request_id"]

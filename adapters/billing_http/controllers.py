@@ -1,0 +1,99 @@
+"""The addresses. Each handler parses, calls one use case, presents."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.status_codes import HTTP_200_OK
+from litestar.types import ControllerRouterHandler
+
+from billing.accounts import AccountView
+from billing.use_cases.open_portal import OpenPortal
+from billing.use_cases.read_account import ReadBilling
+from billing.use_cases.receive_events import ReceiveWebhook
+from billing.use_cases.start_checkout import StartCheckout
+from billing_http.authentication import authenticate_request
+from billing_http.wire import (
+    AccountAnswer,
+    BillingAnswer,
+    CheckoutAnswer,
+    HealthAnswer,
+    PortalAnswer,
+    WebhookAnswer,
+    parse_tier,
+)
+
+MAX_REQUEST_BYTES = 16 * 1024
+"""Our own callers send a tier's name."""
+MAX_WEBHOOK_BYTES = 1024 * 1024
+"""Stripe's events are a few KiB; a subscription with many items may take some hundred."""
+
+
+CALLER = {"caller": Provide(authenticate_request)}
+
+
+class BillingController(Controller):
+    """What an account does about its plan."""
+
+    path = "/v1/billing"
+    dependencies = CALLER
+    request_max_body_size = MAX_REQUEST_BYTES
+
+    @get()
+    async def read(
+        self, caller: NamedDependency[AccountView], read_billing: NamedDependency[ReadBilling]
+    ) -> BillingAnswer:
+        """Answer the account's plan, as it was when its key was read."""
+        return BillingAnswer.of(read_billing.execute(caller))
+
+    @post("/checkout", status_code=HTTP_200_OK)
+    async def checkout(
+        self,
+        request: Request[Any, Any, Any],
+        caller: NamedDependency[AccountView],
+        start_checkout: NamedDependency[StartCheckout],
+    ) -> CheckoutAnswer:
+        """Answer where the tier of the body is paid for."""
+        tier = parse_tier(await request.body())
+        return CheckoutAnswer(checkout_url=await start_checkout.execute(caller.account.id, tier))
+
+    @post("/portal", status_code=HTTP_200_OK)
+    async def portal(
+        self, caller: NamedDependency[AccountView], open_portal: NamedDependency[OpenPortal]
+    ) -> PortalAnswer:
+        """Answer where the subscription is managed."""
+        return PortalAnswer(portal_url=await open_portal.execute(caller.account.id))
+
+
+class AccountController(Controller):
+    """Who the caller is."""
+
+    path = "/v1/accounts"
+    dependencies = CALLER
+    request_max_body_size = MAX_REQUEST_BYTES
+
+    @get("/me")
+    async def me(self, caller: NamedDependency[AccountView]) -> AccountAnswer:
+        """Answer the caller's own account."""
+        return AccountAnswer.of(caller)
+
+
+@post("/v1/billing/webhooks", status_code=HTTP_200_OK, request_max_body_size=MAX_WEBHOOK_BYTES)
+async def receive_webhook(
+    request: Request[Any, Any, Any], receive_webhooks: NamedDependency[ReceiveWebhook]
+) -> WebhookAnswer:
+    """Answer only after the event and its effect are committed. No credential: the signature is one."""
+    body = await request.body()
+    outcome = await receive_webhooks.execute(signature=request.headers.get("stripe-signature"), body=body)
+    return WebhookAnswer(outcome=outcome)
+
+
+@get("/health")
+async def answer_health() -> HealthAnswer:
+    """Answer that the process answers, without touching anything."""
+    return HealthAnswer()
+
+
+ROUTES: Sequence[ControllerRouterHandler] = (BillingController, AccountController, receive_webhook, answer_health)
+"""Their dependencies, by name: authenticate, read_billing, start_checkout, open_portal, receive_webhooks."""
