@@ -1,0 +1,1 @@
+"""The composition root: settings, container, application, background tasks, command line."""

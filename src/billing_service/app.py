@@ -1,0 +1,64 @@
+"""The application: opens what it needs, answers requests, closes in order."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.types import ASGIApp
+
+from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
+from billing_service.container import Container, handler_dependencies
+from billing_service.settings import Settings
+from billing_sql import SqlDatabase
+from billing_stripe import StripeGateway
+
+log = logging.getLogger("billing.service")
+
+
+def create_app(settings: Settings, *, log_requests: bool = False, container: Container | None = None) -> ASGIApp:
+    """Build the ASGI application. Nothing is opened before its lifespan begins.
+
+    Tests hand in a `container` of their own with providers overridden.
+    """
+    container = container or Container()
+    container.settings.override(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with _opened(container, settings):
+            yield
+
+    app = Litestar(
+        route_handlers=list(ROUTES),
+        dependencies=dict(handler_dependencies(container)),
+        exception_handlers=dict(EXCEPTION_HANDLERS),
+        lifespan=[lifespan],
+        # Errors are answered by our own map, and what is unexpected is logged there.
+        debug=False,
+        logging_config=None,
+        openapi_config=None,
+    )
+    return RequestEnvelope(app, log_requests=log_requests)
+
+
+@asynccontextmanager
+async def _opened(container: Container, settings: Settings) -> AsyncIterator[None]:
+    database = await SqlDatabase.open(settings.database.url)
+    gateway = StripeGateway(settings.stripe)
+    try:
+        container.database.override(database)
+        container.gateway.override(gateway)
+        container.check_dependencies()
+        worker, watcher, inbox = container.reread_worker(), container.checkout_watcher(), container.inbox()
+        worker.start()
+        watcher.start()
+        log.info("ready")
+        yield
+        # First what was received, since it is not acknowledged yet; then what can be done again.
+        await inbox.close()
+        await watcher.stop()
+        await worker.stop()
+    finally:
+        await gateway.close()
+        await database.close()

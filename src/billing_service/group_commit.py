@@ -1,0 +1,88 @@
+"""Deliveries that arrive while a commit is in flight go together in the next transaction.
+
+No timer: an idle service commits at once. One commit is in flight at a time in a process, so the longer a commit takes,
+the larger the next batch.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from billing.errors import BillingError, Overloaded
+from billing.events import Delivery
+from billing.idempotency import Outcome
+from billing.use_cases.receive_events import DecideEvents
+
+MAX_BATCH = 64
+MAX_WAITING = 4096
+"""More than that is refused with `Overloaded`: Stripe will come again, and memory stays bounded."""
+
+Answer = asyncio.Future[Outcome]
+
+
+class GroupCommit:
+    """The inbox of one process."""
+
+    def __init__(
+        self,
+        decide_events: DecideEvents,
+        *,
+        on_commit: Callable[[], None],
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        """Hand batches to `decide_events`; call `on_commit` after each, for whoever works on what it wrote."""
+        self._decide_events = decide_events
+        self._on_commit = on_commit
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting: deque[tuple[Delivery, Answer]] = deque()
+        self._work: asyncio.Task[None] | None = None
+
+    async def put(self, delivery: Delivery) -> Outcome:
+        """Answer once the delivery is committed. A caller who goes away changes nothing for the others."""
+        if len(self._waiting) >= self._max_waiting:
+            raise Overloaded
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((delivery, answer))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._commit_all(), name="group commit")
+        return await answer
+
+    async def close(self) -> None:
+        """Wait until all that waits is committed."""
+        while self._work is not None and not self._work.done():
+            await asyncio.wait([self._work])
+
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), self._max_batch)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            await self._commit(batch)
+
+    async def _commit(self, batch: Sequence[tuple[Delivery, Answer]]) -> None:
+        try:
+            results = await self._decide_events.execute([delivery for delivery, _ in batch])
+        except BaseException as error:
+            _fail([answer for _, answer in batch], error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, answer), result in zip(batch, results, strict=True):
+            _tell(answer, result)
+        self._on_commit()
+
+
+def _tell(answer: Answer, result: Outcome | BillingError) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Outcome):
+        answer.set_result(result)
+    else:
+        answer.set_exception(result)
+
+
+def _fail(answers: Sequence[Answer], error: BaseException) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(error if isinstance(error, Exception) else Overloaded())
