@@ -6,7 +6,6 @@ import secrets
 import time
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -35,8 +34,7 @@ class RequestEnvelope:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        http = cast("HTTPScope", scope)
-        request_id = _given_id(http) or secrets.token_hex(12)
+        request_id = _given_id(scope) or secrets.token_hex(12)
         token = _request_id.set(request_id)
         began = time.perf_counter()
         extra = [(b"x-request-id", request_id.encode()), (b"cache-control", b"no-store")]
@@ -44,7 +42,7 @@ class RequestEnvelope:
         async def send_wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *extra]
-                self._log(http, message["status"], time.perf_counter() - began)
+                self._log(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
         try:

@@ -115,7 +115,7 @@ def _answer(status: HTTPStatus, code: str, sentence: str, headers: dict[str, str
     return Response(ErrorAnswer(error=sentence, code=code), status_code=status, headers=headers)
 
 
-EXCEPTION_HANDLERS: Mapping[type[Exception], Callable[[Request[Any, Any, Any], Any], Response[ErrorAnswer]]] = {
+EXCEPTION_HANDLERS: Mapping[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]] = {
     BillingError: present_billing_error,
     RequestInvalid: present_request_fault,
     HTTPException: present_http_exception,

@@ -1,7 +1,7 @@
 """The application: opens what it needs, answers requests, closes in order."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -11,7 +11,6 @@ from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
 from billing_service.container import Container, handler_dependencies
 from billing_service.settings import Settings
 from billing_sql import SqlDatabase
-from billing_stripe import StripeGateway
 
 log = logging.getLogger("billing.service")
 
@@ -25,7 +24,7 @@ def create_app(settings: Settings, *, log_requests: bool = False, container: Con
     container.settings.override(settings)
 
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         async with _opened(container, settings):
             yield
 
@@ -43,13 +42,12 @@ def create_app(settings: Settings, *, log_requests: bool = False, container: Con
 
 
 @asynccontextmanager
-async def _opened(container: Container, settings: Settings) -> AsyncIterator[None]:
+async def _opened(container: Container, settings: Settings) -> AsyncGenerator[None]:
     database = await SqlDatabase.open(settings.database.url)
-    gateway = StripeGateway(settings.stripe)
+    container.database.override(database)
+    container.check_dependencies()
+    gateway = container.gateway()
     try:
-        container.database.override(database)
-        container.gateway.override(gateway)
-        container.check_dependencies()
         worker, watcher, inbox = container.reread_worker(), container.checkout_watcher(), container.inbox()
         worker.start()
         watcher.start()

@@ -1,7 +1,7 @@
 """How everything is put together. Only this module knows dependency-injector, and nothing but `app` knows this module.
 
-What must be opened and closed (the database, Stripe's client) is handed in by the application's lifespan, since an
-asynchronous resource would turn everything that depends on it into a future.
+The database is handed in by the application's lifespan, which opens and closes it: an asynchronous resource would turn
+everything that depends on it into a future.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from litestar.di import Provide
 
 from billing.ports import (
     Accounts,
+    Alarm,
     ApiKeys,
     CheckoutAttempts,
     Clock,
@@ -43,7 +44,7 @@ from billing_sql import (
     SqlRereadQueue,
     SqlTransactions,
 )
-from billing_stripe import StripeGateway, StripeWebhookReader
+from billing_stripe import StripeGateway, StripeWebhookReader, is_live_key
 
 Provided = TypeVar("Provided")
 
@@ -53,11 +54,18 @@ class Container(containers.DeclarativeContainer):
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Dependency[SqlDatabase] = providers.Dependency(instance_of=SqlDatabase)
-    gateway: providers.Dependency[StripeGateway] = providers.Dependency(instance_of=StripeGateway)
 
     clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
     secrets: providers.Provider[Secrets] = providers.Singleton(SystemSecrets)
-    alarm = providers.Singleton(LogAlarm)
+    alarm: providers.Provider[Alarm] = providers.Singleton(LogAlarm)
+    gateway = providers.Singleton(
+        StripeGateway,
+        api_key=settings.provided.stripe.secret_key,
+        api_base=settings.provided.stripe.api_base,
+        portal_return_url=settings.provided.stripe.portal_return_url,
+        portal_configuration=settings.provided.stripe.portal_configuration,
+        alarm=alarm,
+    )
     pace = providers.Singleton(Pace, settings.provided.stripe.requests_per_second)
 
     accounts: providers.Provider[Accounts] = providers.Singleton(SqlAccounts, database)
@@ -71,7 +79,7 @@ class Container(containers.DeclarativeContainer):
     reader: providers.Provider[WebhookReader] = providers.Singleton(
         StripeWebhookReader,
         secrets=settings.provided.stripe.webhook_secrets,
-        livemode=settings.provided.stripe.livemode,
+        livemode=providers.Callable(is_live_key, settings.provided.stripe.secret_key),
         clock=clock,
     )
 

@@ -53,11 +53,6 @@ class StripeSettings:
     requests_per_second: float
     """At most so many background requests a second from one process; Stripe allows 25 a second and endpoint."""
 
-    @property
-    def livemode(self) -> bool:
-        """Whether the key is a live one; events of the other mode are not ours."""
-        return self.secret_key.startswith(("sk_live_", "rk_live_"))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -1,0 +1,70 @@
+"""`billing serve` and `billing migrate`."""
+
+import asyncio
+import os
+
+import click
+import uvicorn
+
+from billing_service.asgi import LOG_FORMAT_VARIABLE, LOG_REQUESTS_VARIABLE
+from billing_service.cli.failures import failures
+from billing_service.logs import configure_logs
+from billing_service.settings import DatabaseSettings, environment, read_database_settings, read_settings
+from billing_sql import SqlDatabase
+
+STOP_SECONDS = 20
+"""How long a stop waits for requests in flight."""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes to answer with.")
+@click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
+@click.option("--log-requests", is_flag=True, help="Write a line for every request, not only for failures.")
+def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: bool) -> None:
+    """Answer requests, until told to stop.
+
+    The settings and the database's schema are checked first. SIGTERM and Ctrl-C finish what is in flight.
+    """
+    with failures():
+        settings = read_settings(environment())
+        asyncio.run(_check_schema(settings.database))
+    os.environ[LOG_FORMAT_VARIABLE] = log_format
+    os.environ[LOG_REQUESTS_VARIABLE] = "1" if log_requests else "0"
+    configure_logs("json" if log_format == "json" else "text")
+    uvicorn.run(
+        "billing_service.asgi:create_app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version.
+
+    Safe to run again, and by several replicas at once: one migrates, the others wait.
+    """
+    with failures():
+        database = read_database_settings(environment())
+        revision = asyncio.run(SqlDatabase.migrate(database.url))
+    click.echo(f"the schema is at {revision}")
+
+
+async def _check_schema(settings: DatabaseSettings) -> None:
+    database = await SqlDatabase.open(settings.url)
+    try:
+        await database.check_schema()
+    finally:
+        await database.close()
