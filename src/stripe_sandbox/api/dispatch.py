@@ -1,0 +1,195 @@
+"""From an HTTP request to an operation on the world and back, with Stripe's conventions in between."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stripe_sandbox.api import versions
+from stripe_sandbox.api.errors import ApiError, unrecognized_url
+from stripe_sandbox.api.expand import expand
+from stripe_sandbox.api.faults import NOT_JSON, SERVER_ERROR, Fault, Faults, too_many
+from stripe_sandbox.api.forms import decode_form
+from stripe_sandbox.api.idempotency import IdempotencyKeys, Stored, in_use
+from stripe_sandbox.api.operation import Call, Operation
+from stripe_sandbox.resource import encode
+from stripe_sandbox.resources.routes import route
+from stripe_sandbox.world.world import Origin, World
+
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    cut: bool = False
+    """Drop the connection instead of answering in full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A request that passed every check, ready to be run."""
+
+    operation: Operation
+    call: Call
+    key: str | None
+    fault: Fault | None
+    raw: dict[str, Any]
+
+
+class Dispatcher:
+    """Answers API requests one after the other: an operation runs whole, so it needs no locks."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        self._world = world
+        self._faults = faults
+        self._keys = IdempotencyKeys(world)
+
+    async def answer(self, request: Request) -> Answer:
+        request_id = self._world.ids.short("req")
+        headers = {"Request-Id": request_id, "Stripe-Version": self._world.config.api_version}
+        try:
+            return await self._answer(request, request_id, headers)
+        except ApiError as error:
+            return _refusal(error, headers)
+
+    async def _answer(self, request: Request, request_id: str, headers: dict[str, str]) -> Answer:
+        self._authenticate(request)
+        version = versions.check(request.headers.get("stripe-version") or self._world.config.api_version)
+        headers["Stripe-Version"] = version
+        self._faults.check_rate(request.method, request.path, _endpoint(request))
+        fault = self._faults.take(request.method, request.path)
+        if (early := _early(fault, headers)) is not None:
+            return early
+        found = route(request.method, request.path, version)
+        if found is None:
+            raise unrecognized_url(request.method, request.path)
+        raw = decode_form(request.query if request.method in {"GET", "DELETE"} else _text(request.body))
+        key = request.headers.get("idempotency-key") if request.method == "POST" else None
+        if key:
+            headers["Idempotency-Key"] = key
+        return await self._once(request, request_id, headers, found, version, fault, raw, key or None)
+
+    async def _once(
+        self,
+        request: Request,
+        request_id: str,
+        headers: dict[str, str],
+        found: tuple[Operation, str],
+        version: str,
+        fault: Fault | None,
+        raw: dict[str, Any],
+        key: str | None,
+    ) -> Answer:
+        """Run under an idempotency key, if one is given: the first result stands."""
+        if key is not None:
+            if fault is not None and fault.kind == "key_in_use":
+                raise in_use(key)
+            stored = self._keys.begin(key, request.method, request.path, raw)
+            if stored is not None:
+                headers |= {"Idempotent-Replayed": "true", "Original-Request": stored.request_id}
+                return _result(stored.status, headers, stored.body, fault)
+        executed = False
+        try:
+            params = found[0].params(raw)
+            await asyncio.sleep(self._faults.latency_seconds(request.method, request.path))
+            executed = True
+            call = Call(path=request.path, target=found[1], params=params, version=version)
+            status, body = self._run(found[0], call, Origin(request_id, key, version), fault)
+            if key is not None:
+                self._keys.finish(key, request.method, request.path, raw, Stored(status, body, request_id))
+            self._world.commit()
+        finally:
+            if key is not None and not executed:
+                self._keys.forget(key)
+        return _result(status, headers, body, fault)
+
+    def _run(self, operation: Operation, call: Call, origin: Origin, fault: Fault | None) -> tuple[int, bytes]:
+        """Run the operation; errors that it raises are results too, and stored as such."""
+        if fault is not None and fault.kind == "stored_500":
+            return SERVER_ERROR.status, encode(SERVER_ERROR.body())
+        try:
+            with self._world.caused_by(origin):
+                answer = operation.run(self._world, call)
+            answer = expand(self._world, answer, call.params.get("expand", []))
+        except ApiError as error:
+            return error.status, encode(error.body())
+        return _OK, encode(versions.render(answer, call.version))
+
+    def _authenticate(self, request: Request) -> None:
+        key = _api_key(request.headers.get("authorization", ""))
+        if not key:
+            raise ApiError(
+                "You did not provide an API key. You need to provide your API key in the Authorization header, using "
+                "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
+                status=401,
+            )
+        if key != self._world.config.api_key:
+            shown = f"{key[:8]}{'*' * max(len(key) - 12, 0)}{key[-4:]}"
+            raise ApiError(f"Invalid API Key provided: {shown}", status=401)
+
+
+def _api_key(header: str) -> str:
+    """The key from bearer authentication, or from basic authentication as `curl -u` sends it."""
+    scheme, _, rest = header.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(rest, validate=True).decode().partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return rest.strip() if scheme.lower() == "bearer" else ""
+
+
+def _endpoint(request: Request) -> str:
+    """Rate limits count by kind of resource: the path without its ids."""
+    return " ".join([request.method, *(part for part in request.path.split("/") if "_1" not in part)])
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise ApiError("Invalid request: the body is not UTF-8.") from error
+
+
+def _early(fault: Fault | None, headers: dict[str, str]) -> Answer | None:
+    """What a fault answers before anything is looked at."""
+    match None if fault is None else fault.kind:
+        case "drop_before":
+            return Answer(status=_OK, headers=headers, body=b"", cut=True)
+        case "not_json":
+            status = 502 if fault is None else fault.status
+            return Answer(status=status, headers={**headers, "Content-Type": "text/html"}, body=NOT_JSON)
+        case "too_many_requests" if fault is not None:
+            raise too_many(fault)
+        case "key_in_use" if "Idempotency-Key" not in headers:
+            return None
+        case _:
+            return None
+
+
+def _result(status: int, headers: dict[str, str], body: bytes, fault: Fault | None) -> Answer:
+    cut = fault is not None and fault.kind == "drop_after"
+    return Answer(status=status, headers={**headers, "Content-Type": "application/json"}, body=body, cut=cut)
+
+
+def _refusal(error: ApiError, headers: dict[str, str]) -> Answer:
+    return Answer(
+        status=error.status,
+        headers={**headers, **error.headers, "Content-Type": "application/json"},
+        body=encode(error.body()),
+    )

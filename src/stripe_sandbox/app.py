@@ -1,0 +1,98 @@
+"""The sandbox as an ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from litestar import Litestar, MediaType, Request, Response, asgi
+from litestar.di import Provide
+from litestar.types import Receive, Scope, Send
+
+from stripe_sandbox.api import dispatch
+from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.config import SandboxConfig
+from stripe_sandbox.control.billing import CheckoutController, CustomerController, SubscriptionController
+from stripe_sandbox.control.controller import FaultController, TimeController, WebhookController
+from stripe_sandbox.pages.checkout import CheckoutPage
+from stripe_sandbox.pages.control_room import ControlRoom
+from stripe_sandbox.pages.portal import PortalPage
+from stripe_sandbox.sandbox import Sandbox
+
+_CUT_LENGTH: Final = b"1000000"
+
+
+def create_app(config: SandboxConfig | None = None, *, sandbox: Sandbox | None = None) -> Litestar:
+    """Make the application; `app.state.sandbox` is the sandbox inside."""
+    inside = sandbox or Sandbox(config or SandboxConfig())
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        del app
+        async with inside.running():
+            yield
+
+    app = Litestar(
+        route_handlers=[
+            _api(inside),
+            TimeController,
+            WebhookController,
+            FaultController,
+            CheckoutController,
+            CustomerController,
+            SubscriptionController,
+            CheckoutPage,
+            PortalPage,
+            ControlRoom,
+        ],
+        dependencies={"sandbox": Provide(lambda: inside, sync_to_thread=False)},
+        exception_handlers={ApiError: _refuse},
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.state.sandbox = inside
+    return app
+
+
+def _refuse(request: Request[Any, Any, Any], error: ApiError) -> Response[dict[str, Any]]:
+    del request
+    return Response(error.body(), status_code=error.status, media_type=MediaType.JSON)
+
+
+def _api(sandbox: Sandbox) -> Any:
+    """Stripe's API, mounted raw: a faithful error or a cut connection is no framework's business."""
+
+    @asgi(["/v1", "/v2"], is_mount=True, copy_scope=True)
+    async def api(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await sandbox.dispatcher.answer(await _request(scope, receive))
+        await _send(answer, send)
+
+    return api
+
+
+async def _request(scope: Scope, receive: Receive) -> dispatch.Request:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        body += message["body"]
+        more = message["more_body"]
+    return dispatch.Request(
+        method=str(scope["method"]),
+        path=scope["raw_path"].decode("ascii").partition("?")[0],
+        query=scope["query_string"].decode("latin-1"),
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        body=bytes(body),
+    )
+
+
+async def _send(answer: dispatch.Answer, send: Send) -> None:
+    """Answer; a cut one promises a body and ends without it, so that the server drops the connection."""
+    length = _CUT_LENGTH if answer.cut else str(len(answer.body)).encode()
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
+    await send(
+        {"type": "http.response.start", "status": answer.status, "headers": [*headers, (b"content-length", length)]}
+    )
+    if not answer.cut:
+        await send({"type": "http.response.body", "body": answer.body, "more_body": False})

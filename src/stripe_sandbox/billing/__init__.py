@@ -1,0 +1,1 @@
+"""What happens to sessions, subscriptions and invoices: functions over the world, used by every way in."""

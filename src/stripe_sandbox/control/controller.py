@@ -1,0 +1,137 @@
+"""The `/_sandbox` routes. Each does one thing that a page's button does too, by the same function."""
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+
+from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.api.faults import Fault
+from stripe_sandbox.control import messages
+from stripe_sandbox.resource import Resource
+from stripe_sandbox.resources.webhook_endpoints import roll_secret
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.webhooks.delivery import Counts
+from stripe_sandbox.webhooks.envelope import envelope
+from stripe_sandbox.webhooks.settings import DeliverySettings
+
+
+class TimeController(Controller):
+    """The world as a whole: its clock, its beginning."""
+
+    path = "/_sandbox"
+
+    @get("/clock")
+    async def clock(self, sandbox: NamedDependency[Sandbox]) -> messages.ClockState:
+        return _clock_state(sandbox)
+
+    @post("/clock/advance", status_code=HTTP_200_OK)
+    async def advance(self, sandbox: NamedDependency[Sandbox], data: JSONBody[messages.Advance]) -> messages.ClockState:
+        return _clock_state(sandbox, steps=sandbox.advance(data.seconds))
+
+    @post("/reset", status_code=HTTP_200_OK)
+    async def reset(self, sandbox: NamedDependency[Sandbox]) -> messages.ClockState:
+        sandbox.reset()
+        return _clock_state(sandbox)
+
+
+def _clock_state(sandbox: Sandbox, *, steps: int = 0) -> messages.ClockState:
+    clock = sandbox.world.clock
+    return messages.ClockState(
+        now=clock.now(), wall=int(clock.wall()), offset_seconds=clock.offset_seconds, steps=steps
+    )
+
+
+class WebhookController(Controller):
+    """What is delivered, how, and what came of it."""
+
+    path = "/_sandbox"
+
+    @get("/delivery")
+    async def settings(self, sandbox: NamedDependency[Sandbox]) -> DeliverySettings:
+        return sandbox.deliverer.settings
+
+    @put("/delivery")
+    async def change(self, sandbox: NamedDependency[Sandbox], data: JSONBody[dict[str, Any]]) -> DeliverySettings:
+        """Changes what is given and leaves the rest."""
+        try:
+            sandbox.deliverer.change(sandbox.deliverer.settings.changed(data))
+        except msgspec.ValidationError as error:
+            raise ApiError(str(error)) from error
+        return sandbox.deliverer.settings
+
+    @delete("/delivery", status_code=HTTP_200_OK)
+    async def restore(self, sandbox: NamedDependency[Sandbox]) -> DeliverySettings:
+        """Back to orderly delivery, as the sandbox was started."""
+        sandbox.deliverer.change(DeliverySettings().changed(dict(sandbox.config.delivery)))
+        return sandbox.deliverer.settings
+
+    @get("/deliveries")
+    async def deliveries(
+        self, sandbox: NamedDependency[Sandbox], event: FromQuery[str | None] = None
+    ) -> messages.AttemptList:
+        attempts = [row for row in sandbox.deliverer.attempts if event in (None, row.event)]
+        return messages.AttemptList(attempts=attempts)
+
+    @get("/deliveries/counts")
+    async def counts(self, sandbox: NamedDependency[Sandbox]) -> Counts:
+        return sandbox.deliverer.counts()
+
+    @post("/deliveries/flush", status_code=HTTP_200_OK)
+    async def flush(self, sandbox: NamedDependency[Sandbox], data: JSONBody[messages.Flush]) -> Counts:
+        return await sandbox.deliverer.flush(data.timeout_seconds)
+
+    @post("/events", status_code=HTTP_200_OK)
+    async def emit(self, sandbox: NamedDependency[Sandbox], data: JSONBody[messages.Emit]) -> Resource:
+        """A hand-made event; the world's objects stay as they are."""
+        record = sandbox.world.emit_snapshot(
+            data.type, data.object, created=data.created, previous=data.previous_attributes
+        )
+        sandbox.world.commit()
+        return envelope(record, record["api_version"])
+
+    @post("/events/{event_id:str}/resend", status_code=HTTP_200_OK)
+    async def resend(
+        self, sandbox: NamedDependency[Sandbox], event_id: FromPath[str], data: JSONBody[messages.Resend]
+    ) -> messages.Resent:
+        count = sandbox.deliverer.resend(event_id, data.endpoint)
+        sandbox.world.commit()
+        return messages.Resent(deliveries=count)
+
+    @post("/webhook_endpoints/{endpoint_id:str}/roll_secret", status_code=HTTP_200_OK)
+    async def roll(
+        self, sandbox: NamedDependency[Sandbox], endpoint_id: FromPath[str], data: JSONBody[messages.Roll]
+    ) -> messages.Rolled:
+        secret = roll_secret(sandbox.world, endpoint_id, old_lives_seconds=data.old_lives_seconds)
+        sandbox.world.commit()
+        return messages.Rolled(secret=secret)
+
+
+class FaultController(Controller):
+    """What goes wrong with the API."""
+
+    path = "/_sandbox/faults"
+
+    @get("/")
+    async def faults(self, sandbox: NamedDependency[Sandbox]) -> messages.FaultList:
+        return messages.FaultList(faults=sandbox.faults.active, struck=sandbox.faults.struck)
+
+    @put("/")
+    async def replace(
+        self, sandbox: NamedDependency[Sandbox], data: JSONBody[messages.FaultList]
+    ) -> messages.FaultList:
+        sandbox.faults.replace(data.faults)
+        return messages.FaultList(faults=sandbox.faults.active, struck=sandbox.faults.struck)
+
+    @post("/", status_code=HTTP_200_OK)
+    async def add(self, sandbox: NamedDependency[Sandbox], data: JSONBody[Fault]) -> messages.FaultList:
+        sandbox.faults.active.append(data)
+        return messages.FaultList(faults=sandbox.faults.active, struck=sandbox.faults.struck)
+
+    @delete("/", status_code=HTTP_200_OK)
+    async def clear(self, sandbox: NamedDependency[Sandbox]) -> messages.FaultList:
+        sandbox.faults.replace([])
+        return messages.FaultList(struck=sandbox.faults.struck)

@@ -1,0 +1,1 @@
+"""The hosted pages: what a buyer and an operator see."""

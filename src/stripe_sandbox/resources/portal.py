@@ -1,0 +1,198 @@
+"""https://docs.stripe.com/api/customer_portal."""
+
+from typing import Any, Final, cast
+
+from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.api.lists import equal, page_of
+from stripe_sandbox.api.operation import Call, Operation, operation
+from stripe_sandbox.api.params import PAGE, anything, array, boolean, choice, group, ignored, metadata, text
+from stripe_sandbox.objects.portal import portal_configuration, portal_session
+from stripe_sandbox.resource import Resource, snapshot
+from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer, merge_metadata
+from stripe_sandbox.world.world import World
+
+SESSION: Final = "billing_portal.session"
+CONFIGURATION: Final = "billing_portal.configuration"
+_FLOWS: Final = (
+    "customer_update",
+    "payment_method_update",
+    "subscription_cancel",
+    "subscription_pause",
+    "subscription_update",
+    "subscription_update_confirm",
+)
+
+
+def default_configuration(world: World) -> Resource:
+    """The account's default; Stripe refuses portal sessions where nobody has ever saved one."""
+    for row in world.rows(CONFIGURATION).values():
+        if row["is_default"]:
+            return row
+    if not world.config.portal_configuration:
+        raise ApiError(
+            "No configuration provided and your test mode default configuration has not been created. Provide a "
+            "configuration or create your default by saving your customer portal settings in test mode."
+        )
+    row = portal_configuration(world.ids.long("bpc"), created=world.now(), is_default=True)
+    world.put(row)
+    return row
+
+
+def _create_session(world: World, call: Call) -> Resource:
+    params = call.params
+    customer = live_customer(world, params["customer"])
+    named = params.get("configuration")
+    configuration = (
+        default_configuration(world) if named is None else world.get(CONFIGURATION, named, param="configuration")
+    )
+    session_id = world.ids.long("bps")
+    row = portal_session(
+        session_id,
+        configuration_id=configuration["id"],
+        customer_id=customer["id"],
+        url=f"{world.config.base_url}/portal/{session_id}",
+        created=world.now(customer["test_clock"]),
+    )
+    assign(row, params, "locale")
+    row["return_url"] = params.get("return_url") or configuration["default_return_url"]
+    row["flow"] = _flow(world, params.get("flow_data"))
+    world.emit("billing_portal.session.created", row)
+    return row
+
+
+def _flow(world: World, given: dict[str, Any] | None) -> Resource | None:
+    if given is None:
+        return None
+    details: Resource = given.get(given["type"]) or {}
+    if (subscription_id := details.get("subscription")) is not None:
+        world.get("subscription", subscription_id, param=f"flow_data[{given['type']}][subscription]")
+    flow: Resource = dict.fromkeys(_FLOWS[2:])
+    flow.update(after_completion={"type": "portal_homepage", **given.get("after_completion", {})}, type=given["type"])
+    if given["type"] in flow:
+        flow[given["type"]] = {"retention": None, **details} if given["type"] == "subscription_cancel" else details
+    return flow
+
+
+def _create_configuration(world: World, call: Call) -> Resource:
+    row = portal_configuration(world.ids.long("bpc"), created=world.now(), is_default=False)
+    row["metadata"] = fresh_metadata(call.params)
+    _apply(row, call.params)
+    world.emit("billing_portal.configuration.created", row)
+    return row
+
+
+def _apply(row: Resource, params: dict[str, Any]) -> None:
+    assign(row, params, "active", "default_return_url", "name")
+    for name in ("business_profile", "features"):
+        _merge(row[name], params.get(name, {}))
+
+
+def _merge(target: Resource, changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(target.get(name), dict):
+            _merge(target[name], cast("Resource", value))
+        elif value is not None:
+            target[name] = value
+
+
+def _update_configuration(world: World, call: Call) -> Resource:
+    row = world.get(CONFIGURATION, call.target)
+    before = snapshot(row)
+    if "metadata" in call.params:
+        merge_metadata(row, call.params["metadata"])
+    _apply(row, call.params)
+    if row != before:
+        row["updated"] = world.now()
+        world.emit("billing_portal.configuration.updated", row, before=before)
+    return row
+
+
+def _retrieve_configuration(world: World, call: Call) -> Resource:
+    return world.get(CONFIGURATION, call.target)
+
+
+def _list_configurations(world: World, call: Call) -> Resource:
+    return page_of(world, call, CONFIGURATION, lambda row: equal(call.params, row, "active", "is_default"))
+
+
+_FEATURES: Final = group(
+    customer_update=group(enabled=boolean(), allowed_updates=array(text())),
+    invoice_history=group(enabled=boolean()),
+    payment_method_update=group(enabled=boolean(), **ignored("payment_method_configuration")),
+    subscription_cancel=group(
+        enabled=boolean(),
+        mode=choice("at_period_end", "immediately"),
+        proration_behavior=choice("always_invoice", "create_prorations", "none"),
+        cancellation_reason=group(enabled=boolean(), options=array(text())),
+    ),
+    subscription_pause=group(enabled=boolean(), **ignored("duration")),
+    subscription_update=group(
+        enabled=boolean(),
+        default_allowed_updates=array(choice("price", "promotion_code", "quantity")),
+        products=array(
+            group(
+                required=("product", "prices"), product=text(), prices=array(text()), **ignored("adjustable_quantity")
+            )
+        ),
+        proration_behavior=choice("always_invoice", "create_prorations", "none"),
+        **ignored("billing_cycle_anchor", "schedule_at_period_end", "trial_update_behavior"),
+    ),
+)
+_CONFIGURATION: Final = {
+    "business_profile": group(headline=text(), privacy_policy_url=text(), terms_of_service_url=text()),
+    "default_return_url": text(),
+    "features": _FEATURES,
+    "metadata": metadata(),
+    "name": text(),
+    **ignored("login_page"),
+}
+_SUBSCRIPTION_FLOW: Final = group(
+    required=("subscription",), subscription=text(clearable=False), **ignored("retention")
+)
+_FLOW: Final = group(
+    required=("type",),
+    type=choice(*_FLOWS),
+    after_completion=anything(),
+    subscription_cancel=_SUBSCRIPTION_FLOW,
+    subscription_pause=_SUBSCRIPTION_FLOW,
+    subscription_update=_SUBSCRIPTION_FLOW,
+    subscription_update_confirm=group(
+        required=("items", "subscription"), subscription=text(), **ignored("items", "discounts")
+    ),
+)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    operation(
+        "POST",
+        "/v1/billing_portal/sessions",
+        _create_session,
+        required=("customer",),
+        params={
+            "configuration": text(clearable=False),
+            "customer": text(clearable=False),
+            "flow_data": _FLOW,
+            "locale": text(longest=10),
+            "return_url": text(),
+            **ignored("after_expiration", "customer_account", "on_behalf_of"),
+        },
+    ),
+    operation(
+        "POST",
+        "/v1/billing_portal/configurations",
+        _create_configuration,
+        required=("features",),
+        params=_CONFIGURATION,
+    ),
+    operation(
+        "GET",
+        "/v1/billing_portal/configurations",
+        _list_configurations,
+        params={**PAGE, "active": boolean(), "is_default": boolean()},
+    ),
+    operation("GET", "/v1/billing_portal/configurations/{id}", _retrieve_configuration),
+    operation(
+        "POST",
+        "/v1/billing_portal/configurations/{id}",
+        _update_configuration,
+        params={**_CONFIGURATION, "active": boolean()},
+    ),
+)

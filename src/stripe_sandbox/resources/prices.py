@@ -1,0 +1,189 @@
+"""https://docs.stripe.com/api/prices. Per-unit prices only: no tiers, no metering, no amount of the buyer's choice."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from stripe_sandbox.api.errors import ApiError, missing_parameter
+from stripe_sandbox.api.lists import equal, page_of, within
+from stripe_sandbox.api.operation import Call, Operation, operation
+from stripe_sandbox.api.params import (
+    PAGE,
+    array,
+    boolean,
+    choice,
+    group,
+    ignored,
+    integer,
+    metadata,
+    text,
+    time_range,
+)
+from stripe_sandbox.objects.catalogue import price, recurring
+from stripe_sandbox.resource import Resource, snapshot
+from stripe_sandbox.resources.common import assign, fresh_metadata, merge_metadata
+from stripe_sandbox.resources.products import make_product
+from stripe_sandbox.world.world import World
+
+INTERVALS: Final = ("day", "month", "week", "year")
+_CURRENCY_LETTERS: Final = 3
+_RECURRING: Final = group(
+    required=("interval",),
+    interval=choice(*INTERVALS),
+    interval_count=integer(least=1),
+    trial_period_days=integer(least=0),
+    usage_type=choice("licensed"),
+)
+
+
+def currency_code(word: str) -> str:
+    if len(word) != _CURRENCY_LETTERS or not word.isalpha():
+        raise ApiError(f"Invalid currency: {word}.", param="currency")
+    return word.lower()
+
+
+def _create(world: World, call: Call) -> Resource:
+    params = call.params
+    amount = unit_amount(params)
+    rhythm = recurring_of(params.get("recurring"))
+    product_id = _product_id(world, params)
+    row = price(
+        world.ids.long("price"),
+        product_id=product_id,
+        currency=currency_code(params["currency"]),
+        unit_amount=amount,
+        recurring=rhythm,
+        created=world.now(),
+    )
+    row["metadata"] = fresh_metadata(params)
+    assign(row, params, "active", "nickname", "tax_behavior")
+    _take_lookup_key(world, row, params)
+    world.emit("price.created", row)
+    return row
+
+
+def unit_amount(params: dict[str, Any], name: str = "unit_amount") -> int:
+    if "unit_amount" in params:
+        return int(params["unit_amount"])
+    if "unit_amount_decimal" not in params:
+        raise missing_parameter(name)
+    try:
+        return int(Decimal(params["unit_amount_decimal"]))
+    except InvalidOperation as error:
+        raise ApiError("Invalid decimal", param="unit_amount_decimal") from error
+
+
+def recurring_of(given: dict[str, Any] | None) -> Resource | None:
+    if given is None:
+        return None
+    return recurring(
+        interval=given["interval"],
+        interval_count=given.get("interval_count", 1),
+        trial_period_days=given.get("trial_period_days"),
+    )
+
+
+def _product_id(world: World, params: dict[str, Any]) -> str:
+    if (named := params.get("product")) is not None:
+        return str(world.get("product", named, param="product")["id"])
+    if (data := params.get("product_data")) is None:
+        raise missing_parameter("product")
+    row = make_product(world, name=data["name"], product_id=data.get("id"), metadata=fresh_metadata(data))
+    world.emit("product.created", row)
+    return str(row["id"])
+
+
+def _take_lookup_key(world: World, row: Resource, params: dict[str, Any]) -> None:
+    """A lookup key names one price; another one must be told to hand it over."""
+    key = params.get("lookup_key")
+    for other in world.rows("price").values():
+        if key is None or other["lookup_key"] != key or other["id"] == row["id"]:
+            continue
+        if not params.get("transfer_lookup_key"):
+            raise ApiError(f"A price (`{other['id']}`) already uses that lookup key.", param="lookup_key")
+        before = snapshot(other)
+        other["lookup_key"] = None
+        world.emit("price.updated", other, before=before)
+    row["lookup_key"] = key
+
+
+def _update(world: World, call: Call) -> Resource:
+    row = world.get("price", call.target)
+    before = snapshot(row)
+    if "metadata" in call.params:
+        merge_metadata(row, call.params["metadata"])
+    assign(row, call.params, "active", "nickname", "tax_behavior")
+    if "lookup_key" in call.params:
+        _take_lookup_key(world, row, call.params)
+    if row != before:
+        world.emit("price.updated", row, before=before)
+    return row
+
+
+def _retrieve(world: World, call: Call) -> Resource:
+    return world.get("price", call.target)
+
+
+def _list(world: World, call: Call) -> Resource:
+    params = call.params
+    keys, rhythm = params.get("lookup_keys"), params.get("recurring")
+
+    def keep(row: Resource) -> bool:
+        return (
+            equal(params, row, "active", "currency", "product", "type")
+            and (keys is None or row["lookup_key"] in keys)
+            and (rhythm is None or (row["recurring"] is not None and equal(rhythm, row["recurring"], *rhythm)))
+            and within(params.get("created"), row["created"])
+        )
+
+    return page_of(world, call, "price", keep)
+
+
+_SHARED: Final = {
+    "active": boolean(),
+    "lookup_key": text(longest=200),
+    "metadata": metadata(),
+    "nickname": text(),
+    "tax_behavior": choice("exclusive", "inclusive", "unspecified"),
+    "transfer_lookup_key": boolean(),
+}
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    operation(
+        "POST",
+        "/v1/prices",
+        _create,
+        required=("currency",),
+        params={
+            **_SHARED,
+            "billing_scheme": choice("per_unit"),
+            "currency": text(clearable=False),
+            "product": text(clearable=False),
+            "product_data": group(
+                required=("name",),
+                id=text(),
+                name=text(clearable=False),
+                metadata=metadata(),
+                **ignored("active", "statement_descriptor", "tax_code", "tax_details", "unit_label"),
+            ),
+            "recurring": _RECURRING,
+            "unit_amount": integer(least=0),
+            "unit_amount_decimal": text(clearable=False),
+        },
+    ),
+    operation(
+        "GET",
+        "/v1/prices",
+        _list,
+        params={
+            **PAGE,
+            "active": boolean(),
+            "created": time_range(),
+            "currency": text(),
+            "lookup_keys": array(text(), most=10),
+            "product": text(),
+            "recurring": group(interval=choice(*INTERVALS), usage_type=choice("licensed", "metered")),
+            "type": choice("one_time", "recurring"),
+        },
+    ),
+    operation("GET", "/v1/prices/{id}", _retrieve),
+    operation("POST", "/v1/prices/{id}", _update, params={**_SHARED}),
+)

@@ -1,0 +1,80 @@
+"""https://docs.stripe.com/api/test_clocks: time that stands still until it is advanced, for some customers."""
+
+from typing import Final
+
+from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.api.lists import page_of
+from stripe_sandbox.api.operation import Call, Operation, operation
+from stripe_sandbox.api.params import PAGE, integer, text
+from stripe_sandbox.billing.periods import DAY_SECONDS
+from stripe_sandbox.billing.schedule import run_due
+from stripe_sandbox.objects.account import test_clock
+from stripe_sandbox.resource import Resource
+from stripe_sandbox.resources.common import deleted
+from stripe_sandbox.world.world import World
+
+CLOCK: Final = "test_helpers.test_clock"
+_KEPT_SECONDS: Final = 30 * DAY_SECONDS
+
+
+def _create(world: World, call: Call) -> Resource:
+    now = world.now()
+    row = test_clock(
+        world.ids.long("clock"),
+        frozen_time=call.params["frozen_time"],
+        name=call.params.get("name"),
+        created=now,
+        deletes_after=now + _KEPT_SECONDS,
+    )
+    world.emit("test_helpers.test_clock.created", row)
+    return row
+
+
+def _advance(world: World, call: Call) -> Resource:
+    """Move a clock forward and do all that falls due; Stripe takes a while for it, the sandbox does not."""
+    row = world.get(CLOCK, call.target)
+    if call.params["frozen_time"] < row["frozen_time"]:
+        raise ApiError("A test clock can only be advanced to a time after its frozen_time.", param="frozen_time")
+    row.update(frozen_time=call.params["frozen_time"], status="advancing")
+    row["status_details"] = {"advancing": {"target_frozen_time": row["frozen_time"]}}
+    world.emit("test_helpers.test_clock.advancing", row)
+    answer = {**row}
+    run_due(world, clock=row["id"])
+    row.update(status="ready", status_details={})
+    world.emit("test_helpers.test_clock.ready", row)
+    return answer
+
+
+def _retrieve(world: World, call: Call) -> Resource:
+    return world.get(CLOCK, call.target)
+
+
+def _delete(world: World, call: Call) -> Resource:
+    row = world.get(CLOCK, call.target)
+    world.store.remove(CLOCK, row["id"])
+    return deleted(row)
+
+
+def _list(world: World, call: Call) -> Resource:
+    return page_of(world, call, CLOCK, lambda row: True)  # noqa: ARG005  # every clock is listed
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    operation(
+        "POST",
+        "/v1/test_helpers/test_clocks",
+        _create,
+        required=("frozen_time",),
+        params={"frozen_time": integer(least=0), "name": text(longest=300)},
+    ),
+    operation("GET", "/v1/test_helpers/test_clocks", _list, params={**PAGE}),
+    operation("GET", "/v1/test_helpers/test_clocks/{id}", _retrieve),
+    operation("DELETE", "/v1/test_helpers/test_clocks/{id}", _delete),
+    operation(
+        "POST",
+        "/v1/test_helpers/test_clocks/{id}/advance",
+        _advance,
+        required=("frozen_time",),
+        params={"frozen_time": integer(least=0)},
+    ),
+)

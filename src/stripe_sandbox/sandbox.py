@@ -1,0 +1,70 @@
+"""A whole sandbox, without HTTP: its world, its webhooks, its faults, and the passing of time."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from stripe_sandbox.api.dispatch import Dispatcher
+from stripe_sandbox.api.faults import Faults
+from stripe_sandbox.billing import schedule
+from stripe_sandbox.config import SandboxConfig
+from stripe_sandbox.seeding import seed
+from stripe_sandbox.webhooks.delivery import Deliverer
+from stripe_sandbox.webhooks.settings import DeliverySettings
+from stripe_sandbox.world.clock import Clock
+from stripe_sandbox.world.world import World
+
+_TICK_SECONDS: Final = 0.25
+
+
+class Sandbox:
+    """Everything `create_app` serves; usable directly where no HTTP is wanted."""
+
+    def __init__(self, config: SandboxConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.world = World(config, clock)
+        self.faults = Faults(self.world.clock.wall)
+        self.deliverer = Deliverer(self.world, DeliverySettings())
+        self.deliverer.change(DeliverySettings().changed(dict(config.delivery)))
+        self.dispatcher = Dispatcher(self.world, self.faults)
+        schedule.install(self.world)
+        seed(self.world)
+        self.deliverer.restore()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Let time pass and webhooks go out while this is open."""
+        tasks = [asyncio.create_task(self.deliverer.run()), asyncio.create_task(self._tick())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.world.store.close()
+
+    async def _tick(self) -> None:
+        while True:
+            self.pass_time()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def pass_time(self) -> int:
+        """Do what real time has made due; answers how many steps that took."""
+        done = schedule.run_due(self.world)
+        self.world.commit()
+        return done
+
+    def advance(self, seconds: int) -> int:
+        """Move the world's clock forward and do all that falls due on the way."""
+        self.world.advance(seconds)
+        return self.pass_time()
+
+    def reset(self) -> None:
+        """Back to the seeds, with delivery and faults as at the start."""
+        self.world.reset()
+        self.deliverer.reset()
+        self.deliverer.change(DeliverySettings().changed(dict(self.config.delivery)))
+        self.faults.replace([])
+        seed(self.world)
+        self.world.commit()

@@ -1,0 +1,45 @@
+"""Serving the app: on a socket of its own, in the foreground or in a thread."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from litestar import Litestar
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handling: whoever runs the server decides what a signal means."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server_for(app: Litestar, *, log_level: str = "critical") -> Server:
+    """A server that logs nothing below its level: dropped connections are often meant here."""
+    settings = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="none",
+        loop="asyncio",
+        access_log=False,
+        log_level=log_level,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=2,
+    )
+    return Server(settings)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind at once, so that a taken port is an error before anything has started; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(2048)
+    return listener

@@ -1,0 +1,1 @@
+"""The sandbox's state: its objects, its clocks, its events; no HTTP."""

@@ -1,0 +1,25 @@
+"""The one place time comes from."""
+
+import time
+from collections.abc import Callable
+
+
+class Clock:
+    """Real time, plus as much as somebody has advanced it."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, *, offset_seconds: int = 0) -> None:
+        self._wall = wall
+        self.offset_seconds = offset_seconds
+
+    def wall(self) -> float:
+        """The real time. Signatures and back-off use it: the receiver's clock is not advanced with ours."""
+        return self._wall()
+
+    def now(self) -> int:
+        """The world's time in whole seconds, as Stripe's objects carry it."""
+        return int(self._wall()) + self.offset_seconds
+
+    def advance(self, seconds: int) -> None:
+        if seconds < 0:
+            raise ValueError("A clock only moves forward.")
+        self.offset_seconds += seconds

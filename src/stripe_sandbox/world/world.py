@@ -1,0 +1,176 @@
+"""The world: every object, the clock, and the events that its changes emit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stripe_sandbox.api.errors import no_such
+from stripe_sandbox.config import SandboxConfig
+from stripe_sandbox.resource import Resource, snapshot
+from stripe_sandbox.world.agenda import Agenda
+from stripe_sandbox.world.clock import Clock
+from stripe_sandbox.world.ids import Ids
+from stripe_sandbox.world.store import Store
+
+EVENT: Final = "event"
+_META: Final = "meta"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The API request behind a change, which its events name."""
+
+    request_id: str | None = None
+    idempotency_key: str | None = None
+    api_version: str | None = None
+
+
+class World:
+    """State and its rules' common ground; the rules themselves are functions in `billing`."""
+
+    def __init__(self, config: SandboxConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.store = Store(config.database)
+        self.clock = clock or Clock()
+        self.ids = Ids(config.random_seed)
+        self.agenda = Agenda()
+        self.origin = Origin()
+        self.listeners: list[Callable[[Resource], None]] = []
+        self.on_put: Callable[[Resource], None] = _nothing
+        self.ties = False
+        self._moment: int | None = None
+        self._tie: int | None = None
+        self._load_clock()
+
+    # Time
+
+    def _load_clock(self) -> None:
+        if (row := self.store.table(_META).rows.get("clock")) is not None:
+            self.clock.offset_seconds = int(row["offset_seconds"])
+
+    def advance(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+        self.store.put(_META, "clock", {"offset_seconds": self.clock.offset_seconds})
+
+    def reset(self) -> None:
+        self.store.clear()
+        self.agenda.clear()
+        self.clock.offset_seconds = 0
+
+    def now(self, test_clock: str | None = None) -> int:
+        """The time a thing happens at: that of the step being played back, of its test clock, or of the world."""
+        if self._moment is not None:
+            return self._moment
+        if test_clock is not None and (row := self.rows("test_helpers.test_clock").get(test_clock)):
+            return int(row["frozen_time"])
+        return self.clock.now()
+
+    @contextmanager
+    def at(self, moment: int) -> Iterator[None]:
+        """Let what happens inside happen at a moment that a clock has jumped over."""
+        self._moment, before = moment, self._moment
+        try:
+            yield
+        finally:
+            self._moment = before
+
+    @contextmanager
+    def caused_by(self, origin: Origin) -> Iterator[None]:
+        self.origin, before = origin, self.origin
+        try:
+            yield
+        finally:
+            self.origin = before
+
+    # Objects
+
+    def rows(self, kind: str) -> dict[str, Resource]:
+        return self.store.table(kind).rows
+
+    def find(self, kind: str, key: str | None) -> Resource | None:
+        return None if key is None else self.rows(kind).get(key)
+
+    def get(self, kind: str, key: str, *, param: str = "id") -> Resource:
+        """The object, or Stripe's `resource_missing`: 404 for the one addressed, 400 for one named in a parameter."""
+        if (row := self.rows(kind).get(key)) is None:
+            raise no_such(kind, key, param=param)
+        return row
+
+    def put(self, resource: Resource) -> None:
+        self.store.put(str(resource["object"]), str(resource["id"]), resource)
+        self.on_put(resource)
+
+    def private(self, resource_id: str) -> dict[str, Any]:
+        """What Stripe knows of an object and does not show; `keep` it after a change."""
+        return self.store.table("private").rows.get(resource_id, {})
+
+    def keep(self, resource_id: str, **facts: Any) -> None:
+        self.store.put("private", resource_id, {**self.private(resource_id), **facts})
+
+    def commit(self) -> None:
+        self.store.commit()
+
+    # Events
+
+    def emit(self, event_type: str, resource: Resource, *, before: Resource | None = None) -> Resource:
+        """Record that something happened and tell the listeners; `before` makes `previous_attributes`.
+
+        Also saves the resource: an object that changed without saying so would be a bug.
+        """
+        self.put(resource)
+        return self.emit_snapshot(event_type, resource, before=before)
+
+    def emit_snapshot(
+        self,
+        event_type: str,
+        resource: Resource,
+        *,
+        before: Resource | None = None,
+        created: int | None = None,
+        previous: Resource | None = None,
+    ) -> Resource:
+        """Record an event without saving the resource; a hand-made one may bring its time and its past."""
+        event_id = self.ids.long("evt")
+        record: Resource = {
+            "id": event_id,
+            "type": event_type,
+            "created": self._event_time(resource) if created is None else created,
+            "api_version": self.config.api_version,
+            "request": {"id": self.origin.request_id, "idempotency_key": self.origin.idempotency_key},
+            "object": snapshot(resource),
+            "previous": previous if before is None else _changed(before, resource),
+            "deliveries": {},
+        }
+        self.store.put(EVENT, event_id, record)
+        for listener in self.listeners:
+            listener(record)
+        return record
+
+    def _event_time(self, resource: Resource) -> int:
+        if not self.ties:
+            self._tie = None
+            return self.now(self.test_clock_of(resource))
+        if self._tie is None:
+            self._tie = self.now(self.test_clock_of(resource))
+        return self._tie
+
+    def test_clock_of(self, resource: Resource) -> str | None:
+        clock = resource.get("test_clock")
+        if clock is None and (customer := self.find("customer", _plain(resource.get("customer")))) is not None:
+            clock = customer.get("test_clock")
+        return _plain(clock)
+
+
+def _nothing(resource: Resource) -> None:
+    del resource
+
+
+def _plain(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _changed(before: Resource, after: Resource) -> Resource:
+    return {key: value for key, value in before.items() if after.get(key) != value} | {
+        key: None for key in after if key not in before
+    }
