@@ -135,6 +135,10 @@ class MemoryStripe:
         trouble = _Trouble(error=error, is_done=after_the_change)
         self._troubles.setdefault(call, deque()).extend([trouble] * times)
 
+    def recover(self) -> None:
+        """Forget all troubles that were to come."""
+        self._troubles.clear()
+
     def hold(self, call: Call) -> Gate:
         """Keep the answers to a kind of call from now on, until the gate is released."""
         gate = self._gates[call] = Gate()

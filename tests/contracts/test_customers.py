@@ -1,0 +1,126 @@
+"""The customers that stand for accounts: one at a time, also in a race, and the next one after a deletion."""
+
+import asyncio
+
+import pytest
+
+from billing.accounts import Customer
+from billing.errors import AccountNotFound
+from billing.identifiers import AccountId
+from billing.ports import Changes, Claims
+from billing_memory import NOON
+from support.contracts import Stores, add_account, add_accounts, commit, customer_id, load
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_first_reservation(store: Stores) -> None:
+    """A reserved customer has all that goes into the request to Stripe, and no id yet."""
+    owner = await add_account(store)
+    assert await store.customers.reserve(owner) == Customer(
+        account=owner, generation=1, email="person1@shop.test", name="Person 1", id=None
+    )
+
+
+async def test_reserving_again_answers_the_same(store: Stores) -> None:
+    """Until Stripe has answered, and after it has, a reservation is answered as it is."""
+    owner = await add_account(store)
+    first = await store.customers.reserve(owner)
+    assert await store.customers.reserve(owner) == first
+    await store.customers.created(first, customer_id())
+    with_id = await store.customers.reserve(owner)
+    assert (with_id.generation, with_id.id) == (1, customer_id())
+
+
+async def test_accounts_have_customers_of_their_own(store: Stores) -> None:
+    """The generations of one account say nothing about another's."""
+    owner, other = await add_accounts(store, 2)
+    await store.customers.created(await store.customers.reserve(owner), customer_id(1))
+    theirs = await store.customers.reserve(other)
+    assert (theirs.account, theirs.generation, theirs.id) == (other, 1, None)
+
+
+async def test_an_account_that_is_not_there(store: Stores) -> None:
+    """A customer cannot be reserved for an account that does not exist."""
+    with pytest.raises(AccountNotFound):
+        await store.customers.reserve(AccountId("acct_of_nobody"))
+
+
+async def test_racing_reservations_answer_one_row(replicas: tuple[Stores, Stores]) -> None:
+    """Twenty that reserve at once on two replicas are all given the same customer."""
+    owner = await add_account(replicas[0])
+    answers = await asyncio.gather(*(replicas[number % 2].customers.reserve(owner) for number in range(20)))
+    assert set(answers) == {await replicas[0].customers.reserve(owner)}
+    assert answers[0].generation == 1
+
+
+async def test_noting_the_id_again_changes_nothing(replicas: tuple[Stores, Stores]) -> None:
+    """Many that note Stripe's answer at once note the same, and the customer is the account's."""
+    store = replicas[0]
+    owner = await add_account(store)
+    reserved = await store.customers.reserve(owner)
+    await asyncio.gather(*(replicas[number % 2].customers.created(reserved, customer_id()) for number in range(20)))
+    assert (await store.customers.reserve(owner)).id == customer_id()
+    assert (await load(store, Claims(customers=frozenset({customer_id()})))).owners == {customer_id(): owner}
+
+
+async def test_a_deleted_one_is_followed_by_the_next_generation(store: Stores) -> None:
+    """After Stripe deleted the customer there is a new reservation, with a new idempotency key, and only one."""
+    owner = await add_account(store)
+    first = await store.customers.reserve(owner)
+    await store.customers.created(first, customer_id(1))
+    for _ in range(2):
+        await store.customers.deleted(customer_id(1))
+    second = await store.customers.reserve(owner)
+    assert (second.generation, second.id) == (2, None)
+    assert second.idempotency_key != first.idempotency_key
+    assert await store.customers.reserve(owner) == second
+    await store.customers.created(second, customer_id(2))
+    assert (await store.customers.reserve(owner)).id == customer_id(2)
+
+
+async def test_a_deleted_one_is_still_the_accounts(store: Stores) -> None:
+    """Late events of a deleted customer still find whose it was."""
+    owner = await add_account(store)
+    await store.customers.created(await store.customers.reserve(owner), customer_id())
+    await store.customers.deleted(customer_id())
+    assert (await load(store, Claims(customers=frozenset({customer_id()})))).owners == {customer_id(): owner}
+
+
+async def test_deleting_a_foreign_one_changes_nothing(store: Stores) -> None:
+    """A deletion of a customer that is not ours leaves ours alone."""
+    owner = await add_account(store)
+    reserved = await store.customers.reserve(owner)
+    await store.customers.deleted(customer_id(99))
+    assert await store.customers.reserve(owner) == reserved
+
+
+async def test_racing_reservations_after_a_deletion(replicas: tuple[Stores, Stores]) -> None:
+    """The next generation, too, is made once."""
+    store = replicas[0]
+    owner = await add_account(store)
+    await store.customers.created(await store.customers.reserve(owner), customer_id())
+    await store.customers.deleted(customer_id())
+    answers = await asyncio.gather(*(replicas[number % 2].customers.reserve(owner) for number in range(20)))
+    assert {(answer.generation, answer.id) for answer in answers} == {(2, None)}
+
+
+async def test_an_event_that_is_faster_than_the_answer(store: Stores) -> None:
+    """A customer that an event attached before Stripe's answer was noted is the account's one customer."""
+    owner = await add_account(store)
+    reserved = await store.customers.reserve(owner)
+    await commit(store, Changes(received_at=NOON, customers={customer_id(): owner}))
+    await store.customers.created(reserved, customer_id())
+    assert (await store.customers.reserve(owner)).id == customer_id()
+
+
+async def test_a_deletion_after_such_a_race_makes_a_new_one(store: Stores) -> None:
+    """If that customer is deleted, the old reservation's idempotency key, which means it, is not used again."""
+    owner = await add_account(store)
+    reserved = await store.customers.reserve(owner)
+    await commit(store, Changes(received_at=NOON, customers={customer_id(): owner}))
+    await store.customers.created(reserved, customer_id())
+    await store.customers.deleted(customer_id())
+    replacement = await store.customers.reserve(owner)
+    assert replacement.id is None
+    assert replacement.idempotency_key != reserved.idempotency_key
