@@ -1,12 +1,12 @@
 """The sandbox as an ASGI application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from litestar import Litestar, MediaType, Request, Response, asgi
 from litestar.di import Provide
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from stripe_sandbox.api import dispatch
 from stripe_sandbox.api.errors import ApiError
@@ -26,7 +26,7 @@ def create_app(config: SandboxConfig | None = None, *, sandbox: Sandbox | None =
     inside = sandbox or Sandbox(config or SandboxConfig())
 
     @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         del app
         async with inside.running():
             yield
@@ -79,7 +79,7 @@ async def _request(scope: Scope, receive: Receive) -> dispatch.Request:
         body += message["body"]
         more = message["more_body"]
     return dispatch.Request(
-        method=str(scope["method"]),
+        method=str(cast("HTTPScope", scope)["method"]),
         path=scope["raw_path"].decode("ascii").partition("?")[0],
         query=scope["query_string"].decode("latin-1"),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},

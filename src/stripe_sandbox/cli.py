@@ -6,7 +6,7 @@ import socket
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -14,8 +14,6 @@ from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.app import create_app
 from stripe_sandbox.config import DEFAULT_API_KEY, NEWEST_API_VERSION, SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.server import Server, listen, server_for
-
-_POLL_SECONDS: Final = 0.01
 
 
 class PriceSeed(click.ParamType[SeedPrice]):
@@ -135,9 +133,5 @@ async def _run(server: Server, listener: socket.socket, config: SandboxConfig) -
 
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(_POLL_SECONDS)
-    if server.started:
-        click.echo(f"Ready on {config.base_url} - stop with Ctrl-C.")
-    await serving
+    server.on_started = lambda: click.echo(f"Ready on {config.base_url} - stop with Ctrl-C.")
+    await server.serve(sockets=[listener])

@@ -1,7 +1,6 @@
 """The one shape that everything here passes around: a Stripe object as it stands on the wire."""
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -25,8 +24,16 @@ def decode(body: bytes) -> Resource:
     return _decoder.decode(body)
 
 
-def id_of(reference: object) -> str | None:
-    """Read an id that may stand plain or as the object it names."""
-    if isinstance(reference, Mapping):
-        return str(cast("Mapping[str, object]", reference)["id"])
-    return reference if isinstance(reference, str) else None
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Like `isinstance`, for checkers that would call the items of a bare list unknown."""
+    return isinstance(value, list)
+
+
+def part(resource: Resource, *names: str) -> Resource:
+    """A group within groups, empty where one of them is missing or null."""
+    for name in names:
+        inner: Resource | None = resource.get(name)
+        if inner is None:
+            return {}
+        resource = inner
+    return resource

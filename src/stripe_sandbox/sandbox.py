@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from stripe_sandbox.api.dispatch import Dispatcher
@@ -33,7 +33,7 @@ class Sandbox:
         self.deliverer.restore()
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncGenerator[None]:
         """Let time pass and webhooks go out while this is open."""
         tasks = [asyncio.create_task(self.deliverer.run()), asyncio.create_task(self._tick())]
         try:

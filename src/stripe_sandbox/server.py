@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 
 import uvicorn
 from litestar import Litestar
@@ -11,9 +11,22 @@ from litestar import Litestar
 class Server(uvicorn.Server):
     """uvicorn without its signal handling: whoever runs the server decides what a signal means."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.on_started: Callable[[], None] = _nothing
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_started()
+
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
+
+
+def _nothing() -> None:
+    pass
 
 
 def server_for(app: Litestar, *, log_level: str = "critical") -> Server:

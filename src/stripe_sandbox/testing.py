@@ -4,20 +4,18 @@ with SandboxServer(SandboxConfig(prices=(SeedPrice(name="pro", unit_amount=2900)
     client = stripe.StripeClient(stripe_box.api_key, base_addresses={"api": stripe_box.url})
 """
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from stripe_sandbox.app import create_app
 from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.control.client import Control
 from stripe_sandbox.server import listen, server_for
 
-__all__ = ["Control", "SandboxConfig", "SandboxServer", "SeedEndpoint", "SeedPrice", "sandbox_server"]
+__all__ = ["Control", "SandboxConfig", "SandboxServer", "SeedEndpoint", "SeedPrice"]
 
 _START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0
@@ -41,7 +39,7 @@ class SandboxServer:
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
 
-    def __enter__(self) -> "SandboxServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         deadline = time.monotonic() + _START_SECONDS
         while not self._server.started:
@@ -57,9 +55,3 @@ class SandboxServer:
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
         self._socket.close()
-
-
-@contextlib.contextmanager
-def sandbox_server(config: SandboxConfig | None = None) -> Iterator[SandboxServer]:
-    with SandboxServer(config) as server:
-        yield server

@@ -19,6 +19,7 @@ from stripe_sandbox.resources.routes import route
 from stripe_sandbox.world.world import Origin, World
 
 _OK: Final = 200
+_WITHOUT_BODY: Final = frozenset({"GET", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +42,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """A request that passed every check, ready to be run."""
+class _Exchange:
+    """A request on its way through the checks."""
 
+    request: Request
+    request_id: str
+    headers: dict[str, str]
+    """Of the answer, as far as they are known."""
     operation: Operation
-    call: Call
+    target: str
+    raw: dict[str, Any]
+    version: str
     key: str | None
     fault: Fault | None
-    raw: dict[str, Any]
 
 
 class Dispatcher:
@@ -78,53 +84,57 @@ class Dispatcher:
         found = route(request.method, request.path, version)
         if found is None:
             raise unrecognized_url(request.method, request.path)
-        raw = decode_form(request.query if request.method in {"GET", "DELETE"} else _text(request.body))
-        key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        if key:
-            headers["Idempotency-Key"] = key
-        return await self._once(request, request_id, headers, found, version, fault, raw, key or None)
+        exchange = _Exchange(
+            request=request,
+            request_id=request_id,
+            headers=headers,
+            operation=found[0],
+            target=found[1],
+            raw=decode_form(request.query if request.method in _WITHOUT_BODY else _text(request.body)),
+            version=version,
+            key=(request.headers.get("idempotency-key") or None) if request.method == "POST" else None,
+            fault=fault,
+        )
+        return await self._once(exchange)
 
-    async def _once(
-        self,
-        request: Request,
-        request_id: str,
-        headers: dict[str, str],
-        found: tuple[Operation, str],
-        version: str,
-        fault: Fault | None,
-        raw: dict[str, Any],
-        key: str | None,
-    ) -> Answer:
-        """Run under an idempotency key, if one is given: the first result stands."""
-        if key is not None:
-            if fault is not None and fault.kind == "key_in_use":
-                raise in_use(key)
-            stored = self._keys.begin(key, request.method, request.path, raw)
-            if stored is not None:
-                headers |= {"Idempotent-Replayed": "true", "Original-Request": stored.request_id}
-                return _result(stored.status, headers, stored.body, fault)
-        executed = False
+    async def _once(self, exchange: _Exchange) -> Answer:
+        """Run it, under its idempotency key if it has one: the first result stands."""
+        key = exchange.key
+        if key is None:
+            return await self._execute(exchange)
+        exchange.headers["Idempotency-Key"] = key
+        if exchange.fault is not None and exchange.fault.kind == "key_in_use":
+            raise in_use(key)
+        stored = self._keys.begin(key, exchange.request.method, exchange.request.path, exchange.raw)
+        if stored is not None:
+            exchange.headers.update({"Idempotent-Replayed": "true", "Original-Request": stored.request_id})
+            return _result(stored.status, stored.body, exchange)
         try:
-            params = found[0].params(raw)
-            await asyncio.sleep(self._faults.latency_seconds(request.method, request.path))
-            executed = True
-            call = Call(path=request.path, target=found[1], params=params, version=version)
-            status, body = self._run(found[0], call, Origin(request_id, key, version), fault)
-            if key is not None:
-                self._keys.finish(key, request.method, request.path, raw, Stored(status, body, request_id))
-            self._world.commit()
+            return await self._execute(exchange)
         finally:
-            if key is not None and not executed:
-                self._keys.forget(key)
-        return _result(status, headers, body, fault)
+            # A result has been stored by now; without one nothing was executed and the key is free again.
+            self._keys.forget(key)
 
-    def _run(self, operation: Operation, call: Call, origin: Origin, fault: Fault | None) -> tuple[int, bytes]:
+    async def _execute(self, exchange: _Exchange) -> Answer:
+        request = exchange.request
+        params = exchange.operation.params(exchange.raw)
+        await asyncio.sleep(self._faults.latency_seconds(request.method, request.path))
+        call = Call(path=request.path, target=exchange.target, params=params, version=exchange.version)
+        status, body = self._run(exchange, call)
+        if exchange.key is not None:
+            result = Stored(status, body, exchange.request_id)
+            self._keys.store(exchange.key, request.method, request.path, exchange.raw, result)
+        self._world.commit()
+        return _result(status, body, exchange)
+
+    def _run(self, exchange: _Exchange, call: Call) -> tuple[int, bytes]:
         """Run the operation; errors that it raises are results too, and stored as such."""
-        if fault is not None and fault.kind == "stored_500":
+        if exchange.fault is not None and exchange.fault.kind == "stored_500":
             return SERVER_ERROR.status, encode(SERVER_ERROR.body())
+        origin = Origin(exchange.request_id, exchange.key, exchange.version)
         try:
             with self._world.caused_by(origin):
-                answer = operation.run(self._world, call)
+                answer = exchange.operation.run(self._world, call)
             answer = expand(self._world, answer, call.params.get("expand", []))
         except ApiError as error:
             return error.status, encode(error.body())
@@ -176,15 +186,14 @@ def _early(fault: Fault | None, headers: dict[str, str]) -> Answer | None:
             return Answer(status=status, headers={**headers, "Content-Type": "text/html"}, body=NOT_JSON)
         case "too_many_requests" if fault is not None:
             raise too_many(fault)
-        case "key_in_use" if "Idempotency-Key" not in headers:
-            return None
         case _:
             return None
 
 
-def _result(status: int, headers: dict[str, str], body: bytes, fault: Fault | None) -> Answer:
-    cut = fault is not None and fault.kind == "drop_after"
-    return Answer(status=status, headers={**headers, "Content-Type": "application/json"}, body=body, cut=cut)
+def _result(status: int, body: bytes, exchange: _Exchange) -> Answer:
+    cut = exchange.fault is not None and exchange.fault.kind == "drop_after"
+    headers = {**exchange.headers, "Content-Type": "application/json"}
+    return Answer(status=status, headers=headers, body=body, cut=cut)
 
 
 def _refusal(error: ApiError, headers: dict[str, str]) -> Answer:

@@ -3,7 +3,7 @@
 from typing import Any, Final, cast
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.resource import Resource
+from stripe_sandbox.resource import Resource, is_list
 from stripe_sandbox.resources.checkout_sessions import included_line_items
 from stripe_sandbox.world.world import World
 
@@ -34,8 +34,8 @@ def _expand(world: World, node: Any, parts: list[str], path: str) -> Any:
     """The node with what the parts address expanded; objects of the world are copied, never changed."""
     if not parts or node is None:
         return node
-    if isinstance(node, list):
-        return [_expand(world, child, parts, path) for child in cast("list[Any]", node)]
+    if is_list(node):
+        return [_expand(world, child, parts, path) for child in node]
     if not isinstance(node, dict):
         raise _refused(path)
     row = cast("Resource", node)

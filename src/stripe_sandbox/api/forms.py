@@ -34,8 +34,8 @@ def _path(key: str) -> list[str]:
 def _insert(tree: Tree, path: list[str], value: str, key: str) -> None:
     node = tree
     for part in path[:-1]:
-        child = node.setdefault(part or str(len(node)), {})
-        if not isinstance(child, dict):
+        child: Tree | str = node.setdefault(part or str(len(node)), {})
+        if isinstance(child, str):
             raise ApiError(f"Invalid request: {key!r} is both a value and a group.", param=key)
         node = child
     if isinstance(node.get(path[-1]), dict):

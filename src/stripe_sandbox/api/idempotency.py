@@ -27,7 +27,7 @@ class IdempotencyKeys:
         self._underway: set[str] = set()
 
     def begin(self, key: str, method: str, path: str, params: dict[str, Any]) -> Stored | None:
-        """The stored first result; None makes this the first request, to be ended by `finish` or `forget`."""
+        """The stored first result; None makes this the first request, to be ended by `forget`."""
         if len(key) > _LONGEST:
             raise ApiError(f"Idempotency keys can have up to {_LONGEST} characters.")
         row = self._fresh(key)
@@ -51,8 +51,7 @@ class IdempotencyKeys:
             return None
         return row
 
-    def finish(self, key: str, method: str, path: str, params: dict[str, Any], result: Stored) -> None:
-        self._underway.discard(key)
+    def store(self, key: str, method: str, path: str, params: dict[str, Any], result: Stored) -> None:
         row: Resource = {
             "fingerprint": _fingerprint(method, path, params),
             "status": result.status,
@@ -63,7 +62,7 @@ class IdempotencyKeys:
         self._world.store.put(_TABLE, key, row)
 
     def forget(self, key: str) -> None:
-        """Nothing was executed, so nothing is stored: the key may be used again."""
+        """The request is over; if no result was stored, the key may be used again."""
         self._underway.discard(key)
 
 

@@ -181,12 +181,16 @@ def _join(name: str, key: str) -> str:
     return f"{name}[{key}]" if name else key
 
 
-def fields(*, required: tuple[str, ...] = (), **checks: Check) -> Fields:
-    return Fields(checks, frozenset(required))
-
-
-def group(*, required: tuple[str, ...] = (), **checks: Check) -> Check:
-    return fields(required=required, **checks)
+def group(
+    known: Mapping[str, Check] | None = None,
+    /,
+    *,
+    required: tuple[str, ...] = (),
+    unused: tuple[str, ...] = (),
+    **checks: Check,
+) -> Check:
+    """Named parameters within one; the unused ones are accepted as Stripe accepts them and change nothing."""
+    return Fields({**(known or {}), **checks, **ignored(*unused)}, frozenset(required))
 
 
 def ignored(*names: str) -> dict[str, Check]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.resource import Resource, snapshot
+from stripe_sandbox.resource import Resource, is_list, part, snapshot
 
 ACACIA: Final = "2024-09-30.acacia"
 BASIL: Final = "2025-03-31.basil"
@@ -58,8 +58,8 @@ def _walk(value: Any, changes: list[Callable[[Resource], None]]) -> None:
         if "object" in resource:
             for change in changes:
                 change(resource)
-    elif isinstance(value, list):
-        for child in cast("list[Any]", value):
+    elif is_list(value):
+        for child in value:
             _walk(child, changes)
 
 
@@ -105,8 +105,9 @@ def _subscription_before_basil(row: Resource) -> None:
 
 
 def _invoice_before_basil(row: Resource) -> None:
-    details = (row.pop("parent", None) or {}).get("subscription_details") or {}
+    details = part(row, "parent", "subscription_details")
     row["subscription"] = details.get("subscription")
+    row.pop("parent", None)
     row["subscription_details"] = {"metadata": details.get("metadata")} if details else None
     row["paid"] = row["status"] == "paid"
     row["paid_out_of_band"] = False
@@ -117,8 +118,10 @@ def _invoice_before_basil(row: Resource) -> None:
 
 
 def _line_before_basil(row: Resource) -> None:
-    pricing = (row.pop("pricing", None) or {}).get("price_details") or {}
-    parent = (row.pop("parent", None) or {}).get("subscription_item_details") or {}
+    pricing = part(row, "pricing", "price_details")
+    parent = part(row, "parent", "subscription_item_details")
+    row.pop("pricing", None)
+    row.pop("parent", None)
     row["type"] = "subscription"
     row["price"] = {"id": pricing.get("price"), "object": "price", "product": pricing.get("product")}
     row["subscription_item"] = parent.get("subscription_item")

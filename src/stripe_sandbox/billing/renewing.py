@@ -82,7 +82,7 @@ def settle(world: World, row: Resource, invoice: Resource, *, charge: Charge) ->
 
 def _next_attempt(world: World, invoice: Resource) -> int | None:
     days = world.config.payment_retry_days
-    made = invoice["attempt_count"]
+    made = int(invoice["attempt_count"])
     return world.now(invoice["test_clock"]) + days[made] * DAY_SECONDS if made < len(days) else None
 
 

@@ -46,8 +46,11 @@ def next_step(world: World, row: Resource) -> Step | None:
 def _session_step(world: World, row: Resource) -> Step | None:
     if row["status"] != "open":
         return None
-    due = world.private(row["id"]).get("due_at", row["expires_at"])
-    return Step(due, lambda where, session: checkout.expire(where, session["id"]))
+    return Step(int(world.private(row["id"])["due_at"]), _expire)
+
+
+def _expire(world: World, row: Resource) -> None:
+    checkout.expire(world, row["id"])
 
 
 def _subscription_steps(world: World, row: Resource) -> list[Step]:

@@ -22,7 +22,7 @@ from stripe_sandbox.billing import checkout
 from stripe_sandbox.billing.periods import HOUR_SECONDS
 from stripe_sandbox.objects.catalogue import price as new_price
 from stripe_sandbox.objects.checkout import checkout_session, line_item
-from stripe_sandbox.resource import Resource
+from stripe_sandbox.resource import Resource, part
 from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer
 from stripe_sandbox.resources.prices import INTERVALS, currency_code, recurring_of, unit_amount
 from stripe_sandbox.resources.products import make_product
@@ -209,7 +209,7 @@ def _list(world: World, call: Call) -> Resource:
     def keep(row: Resource) -> bool:
         return (
             equal(call.params, row, "customer", "payment_intent", "payment_link", "status", "subscription")
-            and (email is None or (row["customer_details"] or {}).get("email") == email)
+            and (email is None or part(row, "customer_details").get("email") == email)
             and within(call.params.get("created"), row["created"])
         )
 
@@ -220,14 +220,22 @@ _PRICE_DATA: Final = group(
     required=("currency",),
     currency=text(clearable=False),
     product=text(clearable=False),
-    product_data=group(required=("name",), name=text(clearable=False), **ignored("description", "images", "metadata")),
+    product_data=group(
+        required=("name",),
+        name=text(clearable=False),
+        unused=(
+            "description",
+            "images",
+            "metadata",
+        ),
+    ),
     recurring=group(required=("interval",), interval=choice(*INTERVALS), interval_count=integer(least=1)),
     tax_behavior=choice("exclusive", "inclusive", "unspecified"),
     unit_amount=integer(least=0),
     unit_amount_decimal=text(clearable=False),
 )
 _SUBSCRIPTION_DATA: Final = group(
-    billing_mode=group(required=("type",), type=choice("classic", "flexible"), **ignored("flexible")),
+    billing_mode=group(required=("type",), type=choice("classic", "flexible"), unused=("flexible",)),
     description=text(longest=500),
     metadata=metadata(),
     trial_end=integer(),
@@ -236,7 +244,7 @@ _SUBSCRIPTION_DATA: Final = group(
         required=("end_behavior",),
         end_behavior=group(missing_payment_method=choice("cancel", "create_invoice", "pause")),
     ),
-    **ignored(
+    unused=(
         "application_fee_percent",
         "billing_cycle_anchor",
         "default_tax_rates",
@@ -262,7 +270,12 @@ _CREATE: Final = {
             price=text(clearable=False),
             price_data=_PRICE_DATA,
             quantity=integer(least=1),
-            **ignored("adjustable_quantity", "dynamic_tax_rates", "metadata", "tax_rates"),
+            unused=(
+                "adjustable_quantity",
+                "dynamic_tax_rates",
+                "metadata",
+                "tax_rates",
+            ),
         )
     ),
     "locale": text(longest=10),

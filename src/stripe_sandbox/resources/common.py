@@ -17,7 +17,8 @@ def merge_metadata(row: Resource, changes: dict[str, str] | None) -> None:
 
 
 def fresh_metadata(params: dict[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in (params.get("metadata") or {}).items() if value}
+    given: dict[str, str] | None = params.get("metadata")
+    return {key: value for key, value in (given or {}).items() if value}
 
 
 def assign(row: Resource, params: dict[str, Any], *names: str) -> None:

@@ -43,7 +43,12 @@ _FIELDS: Final = {
     "individual_name": text(),
     "invoice_prefix": text(),
     "invoice_settings": group(
-        default_payment_method=text(), footer=text(), **ignored("custom_fields", "rendering_options")
+        default_payment_method=text(),
+        footer=text(),
+        unused=(
+            "custom_fields",
+            "rendering_options",
+        ),
     ),
     "metadata": metadata(),
     "name": text(longest=256),

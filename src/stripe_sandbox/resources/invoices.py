@@ -8,13 +8,12 @@ from stripe_sandbox.api.operation import Call, Operation, operation
 from stripe_sandbox.api.params import PAGE, choice, ignored, text, time_range
 from stripe_sandbox.billing import invoicing, renewing
 from stripe_sandbox.billing.cards import declined
-from stripe_sandbox.resource import Resource
+from stripe_sandbox.resource import Resource, part
 from stripe_sandbox.world.world import World
 
 
 def subscription_of(row: Resource) -> str | None:
-    details = (row["parent"] or {}).get("subscription_details") or {}
-    subscription: str | None = details.get("subscription")
+    subscription: str | None = part(row, "parent", "subscription_details").get("subscription")
     return subscription
 
 

@@ -118,24 +118,26 @@ def _list_configurations(world: World, call: Call) -> Resource:
 _FEATURES: Final = group(
     customer_update=group(enabled=boolean(), allowed_updates=array(text())),
     invoice_history=group(enabled=boolean()),
-    payment_method_update=group(enabled=boolean(), **ignored("payment_method_configuration")),
+    payment_method_update=group(enabled=boolean(), unused=("payment_method_configuration",)),
     subscription_cancel=group(
         enabled=boolean(),
         mode=choice("at_period_end", "immediately"),
         proration_behavior=choice("always_invoice", "create_prorations", "none"),
         cancellation_reason=group(enabled=boolean(), options=array(text())),
     ),
-    subscription_pause=group(enabled=boolean(), **ignored("duration")),
+    subscription_pause=group(enabled=boolean(), unused=("duration",)),
     subscription_update=group(
         enabled=boolean(),
         default_allowed_updates=array(choice("price", "promotion_code", "quantity")),
         products=array(
-            group(
-                required=("product", "prices"), product=text(), prices=array(text()), **ignored("adjustable_quantity")
-            )
+            group(required=("product", "prices"), product=text(), prices=array(text()), unused=("adjustable_quantity",))
         ),
         proration_behavior=choice("always_invoice", "create_prorations", "none"),
-        **ignored("billing_cycle_anchor", "schedule_at_period_end", "trial_update_behavior"),
+        unused=(
+            "billing_cycle_anchor",
+            "schedule_at_period_end",
+            "trial_update_behavior",
+        ),
     ),
 )
 _CONFIGURATION: Final = {
@@ -146,9 +148,7 @@ _CONFIGURATION: Final = {
     "name": text(),
     **ignored("login_page"),
 }
-_SUBSCRIPTION_FLOW: Final = group(
-    required=("subscription",), subscription=text(clearable=False), **ignored("retention")
-)
+_SUBSCRIPTION_FLOW: Final = group(required=("subscription",), subscription=text(clearable=False), unused=("retention",))
 _FLOW: Final = group(
     required=("type",),
     type=choice(*_FLOWS),
@@ -157,7 +157,12 @@ _FLOW: Final = group(
     subscription_pause=_SUBSCRIPTION_FLOW,
     subscription_update=_SUBSCRIPTION_FLOW,
     subscription_update_confirm=group(
-        required=("items", "subscription"), subscription=text(), **ignored("items", "discounts")
+        required=("items", "subscription"),
+        subscription=text(),
+        unused=(
+            "items",
+            "discounts",
+        ),
     ),
 )
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -244,13 +244,13 @@ def _has_status(row: Resource, wanted: str | None) -> bool:
     """Without a status Stripe lists all that are not canceled; `ended` is both ends, `all` is all."""
     match wanted:
         case None:
-            return row["status"] != "canceled"
+            return bool(row["status"] != "canceled")
         case "all":
             return True
         case "ended":
             return row["status"] in ENDED
         case _:
-            return row["status"] == wanted
+            return bool(row["status"] == wanted)
 
 
 _CANCELLATION: Final = group(
@@ -267,7 +267,7 @@ _CANCELLATION: Final = group(
             "unused",
         )
     ),
-    **ignored("feedback_option"),
+    unused=("feedback_option",),
 )
 _PRORATION: Final = choice("always_invoice", "create_prorations", "none")
 _BEHAVIOUR: Final = choice("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete")
@@ -315,9 +315,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         required=("customer", "items"),
         params={
             **_SHARED,
-            "billing_mode": group(required=("type",), type=choice("classic", "flexible"), **ignored("flexible")),
+            "billing_mode": group(required=("type",), type=choice("classic", "flexible"), unused=("flexible",)),
             "customer": text(clearable=False),
-            "items": array(group(required=("price",), **_ITEM), most=20),
+            "items": array(group(_ITEM, required=("price",)), most=20),
             "trial_period_days": integer(least=1, most=730),
             **ignored(
                 "backdate_start_date", "billing_cycle_anchor_config", "cancel_at", "currency", "customer_account"
@@ -351,9 +351,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             **_SHARED,
             "cancel_at": clearable(choice_or(integer(), *_PERIOD_END_WORDS)),
             "cancellation_details": _CANCELLATION,
-            "items": array(
-                group(id=text(clearable=False), deleted=boolean(), **_ITEM, **ignored("clear_usage")), most=20
-            ),
+            "items": array(group(_ITEM, id=text(clearable=False), deleted=boolean(), unused=("clear_usage",)), most=20),
             "pause_collection": clearable(
                 group(
                     required=("behavior",),

@@ -50,7 +50,11 @@ def _retrieve(world: World, call: Call) -> Resource:
 
 
 def _delete(world: World, call: Call) -> Resource:
+    """Deleting a clock deletes its customers and all that is theirs."""
     row = world.get(CLOCK, call.target)
+    for kind in ("customer", "subscription", "invoice"):
+        for key in [key for key, owned in world.rows(kind).items() if owned.get("test_clock") == row["id"]]:
+            world.store.remove(kind, key)
     world.store.remove(CLOCK, row["id"])
     return deleted(row)
 

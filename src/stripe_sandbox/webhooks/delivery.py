@@ -1,6 +1,7 @@
 """Delivery: every event to every endpoint that asked for it, at least once, with back-off."""
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import random
@@ -24,7 +25,6 @@ _LOG_LENGTH: Final = 10_000
 _EXCERPT: Final = 500
 _OK: Final = range(200, 300)
 _GROUP_WAIT_SECONDS: Final = 0.2
-_POLL_SECONDS: Final = 0.005
 
 
 class Attempt(msgspec.Struct, kw_only=True, frozen=True):
@@ -79,6 +79,8 @@ class Deliverer:
         self._random = random.Random(world.config.random_seed)  # noqa: S311
         self._underway: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        """Set after each attempt, for who waits until all is delivered."""
         self._twinning = False
         world.listeners.append(self._plan)
 
@@ -214,6 +216,7 @@ class Deliverer:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._underway.discard(task)
         self._wake.set()
+        self._settled.set()
 
     async def _sleep(self) -> None:
         moments = [self._queue[0].due] if self._queue and not self.settings.paused else []
@@ -267,6 +270,9 @@ class Deliverer:
         return response.status_code, response.text[:_EXCERPT], None
 
     def _conclude(self, record: Resource, job: _Job, *, succeeded: bool, wait: float | None) -> None:
+        if self._world.rows(EVENT).get(job.event) is not record:
+            # The world was reset while the request was under way.
+            return
         deliveries: dict[str, str] = record["deliveries"]
         if succeeded:
             deliveries[job.endpoint] = SUCCEEDED
@@ -311,8 +317,10 @@ class Deliverer:
         heapq.heapify(self._queue)
         self._wake.set()
         end = time.monotonic() + timeout_seconds
-        while self.busy and time.monotonic() < end:
-            await asyncio.sleep(_POLL_SECONDS)
+        while self.busy and (left := end - time.monotonic()) > 0:
+            self._settled.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), left)
         return self.counts()
 
     def counts(self) -> Counts:

@@ -50,7 +50,7 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
         return not self.types or any(fnmatchcase(event_type, pattern) for pattern in self.types)
 
     def backoff_seconds(self, attempt: int) -> float:
-        return min(self.backoff_base_seconds * 2 ** (attempt - 1), self.backoff_cap_seconds)
+        return min(self.backoff_base_seconds * 2.0 ** (attempt - 1), self.backoff_cap_seconds)
 
     def changed(self, changes: dict[str, object]) -> "DeliverySettings":
         """These settings with some replaced; raises `msgspec.ValidationError` for what does not fit."""

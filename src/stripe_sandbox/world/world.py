@@ -1,6 +1,6 @@
 """The world: every object, the clock, and the events that its changes emit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,7 +67,7 @@ class World:
         return self.clock.now()
 
     @contextmanager
-    def at(self, moment: int) -> Iterator[None]:
+    def at(self, moment: int) -> Generator[None]:
         """Let what happens inside happen at a moment that a clock has jumped over."""
         self._moment, before = moment, self._moment
         try:
@@ -76,7 +76,7 @@ class World:
             self._moment = before
 
     @contextmanager
-    def caused_by(self, origin: Origin) -> Iterator[None]:
+    def caused_by(self, origin: Origin) -> Generator[None]:
         self.origin, before = origin, self.origin
         try:
             yield
