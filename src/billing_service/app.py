@@ -1,11 +1,11 @@
 """The application: opens what it needs, answers requests, closes in order."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
 from billing_service.container import Container, handler_dependencies
@@ -15,10 +15,16 @@ from billing_sql import SqlDatabase
 log = logging.getLogger("billing.service")
 
 
-def create_app(settings: Settings, *, log_requests: bool = False, container: Container | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    *,
+    log_requests: bool = False,
+    extra_routes: Sequence[ControllerRouterHandler] = (),
+    container: Container | None = None,
+) -> ASGIApp:
     """Build the ASGI application. Nothing is opened before its lifespan begins.
 
-    Tests hand in a `container` of their own with providers overridden.
+    Tests hand in a `container` of their own with providers overridden; `billing dev` adds the routes of its demo.
     """
     container = container or Container()
     container.settings.override(settings)
@@ -29,7 +35,7 @@ def create_app(settings: Settings, *, log_requests: bool = False, container: Con
             yield
 
     app = Litestar(
-        route_handlers=list(ROUTES),
+        route_handlers=[*ROUTES, *extra_routes],
         dependencies=dict(handler_dependencies(container)),
         exception_handlers=dict(EXCEPTION_HANDLERS),
         lifespan=[lifespan],

@@ -9,25 +9,38 @@ from billing.errors import BillingError, StoreUnavailable
 from billing_service.settings import SettingsInvalid
 from billing_sql import SchemaMismatch
 
-REFUSED, USAGE, SETTINGS, SCHEMA, UNAVAILABLE = 1, 2, 3, 4, 5
-
 EXIT_CODES: Mapping[int, str] = {
     0: "done",
-    REFUSED: "refused: the sentence says why",
-    USAGE: "the command line was not understood",
-    SETTINGS: "the settings are incomplete or wrong",
-    SCHEMA: "the database's schema is not the one this version needs",
-    UNAVAILABLE: "the database cannot be reached",
+    1: "refused: the sentence says why",
+    2: "the command line was not understood",
+    3: "the settings are incomplete or wrong",
+    4: "the database's schema is not the one this version needs",
+    5: "the database cannot be reached",
 }
 
 
-class Failure(click.ClickException):
-    """Ends the command with one of `EXIT_CODES`."""
+class Refused(click.ClickException):
+    """The command was understood, and cannot be done."""
 
-    def __init__(self, exit_code: int, message: str) -> None:
-        """Say `message` and leave with `exit_code`."""
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 1
+
+
+class SettingsWrong(click.ClickException):
+    """The environment does not describe a service that may start."""
+
+    exit_code = 3
+
+
+class SchemaWrong(click.ClickException):
+    """The database was not migrated, or by a newer version."""
+
+    exit_code = 4
+
+
+class Unreachable(click.ClickException):
+    """The database does not answer."""
+
+    exit_code = 5
 
 
 @contextmanager
@@ -37,10 +50,10 @@ def failures() -> Generator[None]:
         yield
     except SettingsInvalid as invalid:
         lines = "\n".join(f"  - {problem}" for problem in invalid.problems)
-        raise Failure(SETTINGS, f"the settings are not complete:\n{lines}") from None
+        raise SettingsWrong(f"the settings are not complete:\n{lines}") from None
     except SchemaMismatch as mismatch:
-        raise Failure(SCHEMA, str(mismatch)) from None
+        raise SchemaWrong(str(mismatch)) from None
     except StoreUnavailable as unavailable:
-        raise Failure(UNAVAILABLE, str(unavailable.__cause__ or unavailable)) from None
+        raise Unreachable(str(unavailable.__cause__ or unavailable)) from None
     except BillingError as refused:
-        raise Failure(REFUSED, str(refused)) from None
+        raise Refused(str(refused)) from None

@@ -1,0 +1,234 @@
+"""`billing dev`: the whole thing in one command, with nothing to configure."""
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import uvicorn
+from litestar.types import ASGIApp
+from rich.console import Console
+
+from billing.errors import AccountNotFound
+from billing_service.app import create_app
+from billing_service.cli.accounts import manage_in
+from billing_service.cli.failures import Refused, failures
+from billing_service.demo import demo_routes
+from billing_service.logs import configure_logs
+from billing_service.settings import Settings, read_settings
+from billing_sql import SqlDatabase
+from stripe_sandbox.app import create_app as create_sandbox
+from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
+from stripe_sandbox.server import listen, server_for
+
+HOST = "127.0.0.1"
+STRIPE_KEY = "sk_test_billing_dev"
+WEBHOOK_SECRET = "whsec_billing_dev"  # noqa: S105 - opens nothing but a sandbox on this machine
+DEMO_EMAIL = "demo@example.com"
+PRICES = (
+    SeedPrice(name="Pro", unit_amount=2900, price_id="price_dev_pro", currency="usd"),
+    SeedPrice(name="Enterprise", unit_amount=49900, price_id="price_dev_enterprise", currency="usd"),
+)
+STOP_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The files that a world of `billing dev` consists of."""
+
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """The service's."""
+        return self.folder / "billing.db"
+
+    @property
+    def sandbox(self) -> Path:
+        """The sandbox's."""
+        return self.folder / "stripe.db"
+
+    @property
+    def demo(self) -> Path:
+        """The demo account's id and key: the service itself stores only the key's hash."""
+        return self.folder / "demo.json"
+
+    def forget(self) -> None:
+        """Remove these files and SQLite's beside them, and nothing else of the folder."""
+        for path in (self.database, self.sandbox, self.demo):
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The demo account."""
+
+    account: str
+    api_key: str
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port of the service.")
+@click.option("--stripe-port", type=click.IntRange(1, 65535), help="Port of the sandbox.  [default: PORT + 1]")
+@click.option(
+    "--folder",
+    default=".billing-dev",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the world is kept.",
+)
+@click.option("--fresh", is_flag=True, help="Forget the world that is kept, and begin anew.")
+def dev(*, port: int, stripe_port: int | None, folder: Path, fresh: bool) -> None:
+    """Run the service with a Stripe in the box and a demo account, all on this machine.
+
+    Nothing to configure. Ctrl-C stops it; the next start goes on where it was.
+    """
+    stripe_port = stripe_port or port + 1
+    configure_logs("text", level="WARNING")
+    world = World(folder=folder)
+    with failures(), _listening(stripe_port) as sandbox_socket, _listening(port) as service_socket:
+        folder.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            world.forget()
+        settings = _settings(world, port, stripe_port)
+        asyncio.run(SqlDatabase.migrate(settings.database.url))
+        demo = _demo_account(world, settings.database.url)
+        sandbox = server_for(create_sandbox(_sandbox_config(world, port, stripe_port)))
+        thread = threading.Thread(target=sandbox.run, kwargs={"sockets": [sandbox_socket]}, daemon=True)
+        thread.start()
+        routes = demo_routes(demo.api_key, f"http://{HOST}:{stripe_port}")
+        _serve(create_app(settings, extra_routes=routes), service_socket, banner(port, stripe_port, demo))
+        sandbox.should_exit = True
+        thread.join(STOP_SECONDS)
+    click.echo("stopped; the next `billing dev` goes on from here")
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says that it is there once it is."""
+
+    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+        super().__init__(config)
+        self._announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            Console(highlight=False, soft_wrap=True).print(self._announcement, markup=False)
+            sys.stdout.flush()
+
+
+def _serve(app: ASGIApp, service_socket: socket.socket, announcement: str) -> None:
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    try:
+        _AnnouncingServer(config, announcement).run(sockets=[service_socket])
+    except KeyboardInterrupt:
+        # uvicorn stops cleanly on Ctrl-C and then raises the signal again.
+        return
+
+
+def _settings(world: World, port: int, stripe_port: int) -> Settings:
+    site = f"http://{HOST}:{port}/"
+    variables: Mapping[str, str] = {
+        "BILLING_DATABASE_URL": f"sqlite:///{world.database}",
+        "BILLING_STRIPE_SECRET_KEY": STRIPE_KEY,
+        "BILLING_STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+        "BILLING_STRIPE_API_BASE": f"http://{HOST}:{stripe_port}",
+        "BILLING_PRICE_PRO": "price_dev_pro",
+        "BILLING_PRICE_ENTERPRISE": "price_dev_enterprise",
+        "BILLING_CHECKOUT_SUCCESS_URL": f"{site}?checkout=success",
+        "BILLING_CHECKOUT_CANCEL_URL": f"{site}?checkout=left",
+        "BILLING_PORTAL_RETURN_URL": site,
+    }
+    return read_settings(variables)
+
+
+def _sandbox_config(world: World, port: int, stripe_port: int) -> SandboxConfig:
+    endpoint = SeedEndpoint(url=f"http://{HOST}:{port}/v1/billing/webhooks", secret=WEBHOOK_SECRET)
+    return SandboxConfig(
+        host=HOST,
+        port=stripe_port,
+        api_key=STRIPE_KEY,
+        database=world.sandbox,
+        prices=PRICES,
+        endpoints=(endpoint,),
+        account_name="Billing demo",
+    )
+
+
+def _demo_account(world: World, database_url: str) -> Demo:
+    """Find the demo account of an earlier start, or make it."""
+    if world.demo.exists():
+        kept = json.loads(world.demo.read_text())
+        demo = Demo(account=kept["account"], api_key=kept["api_key"])
+        try:
+            asyncio.run(manage_in(database_url, lambda use_case: use_case.show(demo.account)))
+        except AccountNotFound:
+            world.demo.unlink()
+        else:
+            return demo
+    view, new = asyncio.run(manage_in(database_url, lambda use_case: use_case.create(email=DEMO_EMAIL, name="Demo")))
+    demo = Demo(account=view.account.id, api_key=new.secret)
+    world.demo.touch(mode=0o600)
+    world.demo.write_text(json.dumps({"account": demo.account, "api_key": demo.api_key}))
+    return demo
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return listen(HOST, port)
+    except OSError as error:
+        raise Refused(f"port {port} cannot be had: {error.strerror}; try --port or --stripe-port") from None
+
+
+def banner(port: int, stripe_port: int, demo: Demo) -> str:
+    """Answer what the terminal shows: where everything is, and the lines to try, as they stand."""
+    service, sandbox = f"http://{HOST}:{port}", f"http://{HOST}:{stripe_port}"
+    credential = f"-H 'Authorization: Bearer {demo.api_key}'"
+    status = f"curl -s {credential} {service}/v1/billing"
+    checkout = f'curl -s {credential} -d \'{{"tier": "pro"}}\' {service}/v1/billing/checkout'
+
+    def play(what: str) -> str:
+        return f"curl -s -X POST {sandbox}/_sandbox/{what} > /dev/null; sleep 1; {status}"
+
+    return f"""
+The billing service is at  {service}   (click through a demo shop there)
+Its Stripe in the box at   {sandbox}   (customers, events, webhooks, faults)
+The demo account           {demo.account}
+Its API key                {demo.api_key}
+
+Try it, line by line, in another terminal:
+
+# what the account has: the free plan
+{status}
+# buy pro: answers the address of the checkout page, to open in a browser...
+{checkout}
+# ...or to be paid from here
+{play("checkout_sessions/latest/pay")}
+# a renewal fails: past_due, and the plan stays while Stripe retries
+{play("subscriptions/latest/fail_payment")}
+# the card works again
+{play("subscriptions/latest/recover")}
+# the portal, where the customer does the next two steps by hand
+curl -s -X POST {credential} {service}/v1/billing/portal
+# cancel at the period's end
+{play("subscriptions/latest/cancel_at_period_end")}
+# and now: free again
+{play("subscriptions/latest/cancel")}
+
+Ctrl-C stops it. The next start goes on from here; `billing dev --fresh` begins anew.
+"""

@@ -1,0 +1,149 @@
+"""Group commit: what waits goes together, in order, bounded, and nobody's trouble is another's."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from billing.errors import BillingError, EventNotProcessed, Overloaded
+from billing.events import Delivery, Unhandled
+from billing.idempotency import Outcome
+from billing.use_cases.receive_events import DecideEvents
+from billing_service.group_commit import GroupCommit
+from support.domain_things import delivery
+
+pytestmark = pytest.mark.anyio
+
+
+class SlowDecisions:
+    """Stands for `DecideEvents`: commits when it is told to."""
+
+    def __init__(self) -> None:
+        """Begin with the gate shut."""
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.refused: dict[str, BillingError] = {}
+        self.bug: Exception | None = None
+
+    async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
+        """Note the batch, then wait for the gate."""
+        self.batches.append([held.id for held in deliveries])
+        await self.gate.wait()
+        if self.bug is not None:
+            raise self.bug
+        return [self.refused.get(held.id, Outcome.APPLIED) for held in deliveries]
+
+
+def group_commit(decisions: SlowDecisions, *, max_batch: int = 3, max_waiting: int = 100) -> GroupCommit:
+    """Answer an inbox over scripted decisions."""
+    return GroupCommit(
+        cast("DecideEvents", decisions), on_commit=lambda: None, max_batch=max_batch, max_waiting=max_waiting
+    )
+
+
+def event(number: int) -> Delivery:
+    """Answer the numbered delivery."""
+    return delivery(f"evt_{number}", Unhandled(reason="test"))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The service runs on asyncio."""
+    return "asyncio"
+
+
+async def settle() -> None:
+    """Let everything that can run, run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_what_arrives_during_a_commit_goes_together_in_order() -> None:
+    """The first is alone, since nothing was in flight; the others follow in batches of at most three."""
+    decisions = SlowDecisions()
+    inbox = group_commit(decisions)
+    in_flight = asyncio.create_task(inbox.put(event(0)))
+    await settle()
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(1, 6)]
+    await settle()
+    decisions.gate.set()
+    assert await asyncio.gather(in_flight, *waiting) == [Outcome.APPLIED] * 6
+    assert decisions.batches == [["evt_0"], ["evt_1", "evt_2", "evt_3"], ["evt_4", "evt_5"]]
+
+
+async def test_an_idle_inbox_commits_at_once() -> None:
+    """There is no timer: one delivery is one batch, begun before anything else happens."""
+    decisions = SlowDecisions()
+    decisions.gate.set()
+    inbox = group_commit(decisions)
+    assert await inbox.put(event(1)) is Outcome.APPLIED
+    assert await inbox.put(event(2)) is Outcome.APPLIED
+    assert decisions.batches == [["evt_1"], ["evt_2"]]
+
+
+async def test_each_sender_hears_of_its_own_event() -> None:
+    """One event that failed alone does not fail its neighbours."""
+    decisions = SlowDecisions()
+    decisions.refused["evt_1"] = EventNotProcessed()
+    decisions.gate.set()
+    inbox = group_commit(decisions)
+    first, second, third = await asyncio.gather(
+        *(inbox.put(event(number)) for number in range(3)), return_exceptions=True
+    )
+    assert (first, third) == (Outcome.APPLIED, Outcome.APPLIED)
+    assert isinstance(second, EventNotProcessed)
+
+
+async def test_a_bug_fails_its_batch_and_not_the_inbox() -> None:
+    """Nobody waits for ever, and the next batch is tried."""
+    decisions = SlowDecisions()
+    decisions.gate.set()
+    decisions.bug = ValueError("a bug")
+    inbox = group_commit(decisions)
+    with pytest.raises(ValueError, match="a bug"):
+        await inbox.put(event(1))
+    decisions.bug = None
+    assert await inbox.put(event(2)) is Outcome.APPLIED
+
+
+async def test_a_full_inbox_refuses_instead_of_growing() -> None:
+    """Beyond its bound it raises at once, and what waited before is still committed."""
+    decisions = SlowDecisions()
+    inbox = group_commit(decisions, max_batch=1, max_waiting=2)
+    in_flight = asyncio.create_task(inbox.put(event(0)))
+    await settle()
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in (1, 2)]
+    await settle()
+    with pytest.raises(Overloaded):
+        await inbox.put(event(3))
+    decisions.gate.set()
+    assert await asyncio.gather(in_flight, *waiting) == [Outcome.APPLIED] * 3
+    assert decisions.batches == [["evt_0"], ["evt_1"], ["evt_2"]]
+
+
+async def test_a_sender_that_goes_away_changes_nothing_for_the_others() -> None:
+    """Its event is committed all the same: it was received."""
+    decisions = SlowDecisions()
+    inbox = group_commit(decisions)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(3)]
+    await settle()
+    waiting[0].cancel()
+    waiting[2].cancel()
+    decisions.gate.set()
+    assert await waiting[1] is Outcome.APPLIED
+    assert [held for batch in decisions.batches for held in batch] == ["evt_0", "evt_1", "evt_2"]
+
+
+async def test_closing_waits_for_everything_that_waits() -> None:
+    """A stop commits what was received before it lets go of the database."""
+    decisions = SlowDecisions()
+    inbox = group_commit(decisions, max_batch=2)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(5)]
+    await settle()
+    closing = asyncio.create_task(inbox.close())
+    await settle()
+    assert not closing.done()
+    decisions.gate.set()
+    await closing
+    assert await asyncio.gather(*waiting) == [Outcome.APPLIED] * 5
