@@ -11,8 +11,17 @@ from stripe_sandbox.resource import Resource
 from stripe_sandbox.sandbox import Sandbox
 
 
+LATEST = "latest"
+"""Stands for the newest object of its kind, so that a line can be written down before the object exists."""
+
+
 def _subscription(sandbox: Sandbox, subscription_id: str) -> Resource:
-    return sandbox.world.get("subscription", subscription_id)
+    return sandbox.world.get("subscription", _named(sandbox, "subscription", subscription_id))
+
+
+def _named(sandbox: Sandbox, kind: str, name: str) -> str:
+    newest = next(sandbox.world.store.table(kind).newest_first(), None) if name == LATEST else None
+    return name if newest is None else str(newest["id"])
 
 
 class CheckoutController(Controller):
@@ -25,14 +34,18 @@ class CheckoutController(Controller):
         self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], data: JSONBody[messages.Pay]
     ) -> messages.PayAnswer:
         payment = checkout.pay(
-            sandbox.world, session_id, data.card, email=data.email, authentication=data.authentication
+            sandbox.world,
+            _named(sandbox, "checkout.session", session_id),
+            data.card,
+            email=data.email,
+            authentication=data.authentication,
         )
         sandbox.world.commit()
         return messages.PayAnswer(outcome=payment.outcome, message=payment.message, session=payment.session)
 
     @post("/expire", status_code=HTTP_200_OK)
     async def expire(self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str]) -> Resource:
-        session = checkout.expire(sandbox.world, session_id)
+        session = checkout.expire(sandbox.world, _named(sandbox, "checkout.session", session_id))
         sandbox.world.commit()
         return session
 
@@ -41,7 +54,9 @@ class CheckoutController(Controller):
         self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], data: JSONBody[messages.Settle]
     ) -> Resource:
         """The bank's answer for a session paid with the `delayed` card."""
-        session = checkout.settle_delayed(sandbox.world, session_id, succeeds=data.succeeds)
+        session = checkout.settle_delayed(
+            sandbox.world, _named(sandbox, "checkout.session", session_id), succeeds=data.succeeds
+        )
         sandbox.world.commit()
         return session
 
