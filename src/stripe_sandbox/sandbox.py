@@ -60,10 +60,10 @@ class Sandbox:
         self.world.advance(seconds)
         return self.pass_time()
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         """Back to the seeds, with delivery and faults as at the start."""
+        await self.deliverer.reset()
         self.world.reset()
-        self.deliverer.reset()
         self.deliverer.change(DeliverySettings().changed(dict(self.config.delivery)))
         self.faults.replace([])
         seed(self.world)

@@ -13,9 +13,10 @@ from typing import Final, Self
 from stripe_sandbox.app import create_app
 from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.control.client import Control
+from stripe_sandbox.inbox import Delivery, WebhookInbox
 from stripe_sandbox.server import listen, server_for
 
-__all__ = ["Control", "SandboxConfig", "SandboxServer", "SeedEndpoint", "SeedPrice"]
+__all__ = ["Control", "Delivery", "SandboxConfig", "SandboxServer", "SeedEndpoint", "SeedPrice", "WebhookInbox"]
 
 _START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0

@@ -34,7 +34,7 @@ class TimeController(Controller):
 
     @post("/reset", status_code=HTTP_200_OK)
     async def reset(self, sandbox: NamedDependency[Sandbox]) -> messages.ClockState:
-        sandbox.reset()
+        await sandbox.reset()
         return _clock_state(sandbox)
 
 

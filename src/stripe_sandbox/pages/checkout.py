@@ -1,69 +1,99 @@
 """The checkout page: what is bought, for how much, and a button for each test card."""
 
-from html import escape
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, URLEncodedBody
-from litestar.response import Redirect
+from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
+from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import checkout
-from stripe_sandbox.billing.cards import CARDS
-from stripe_sandbox.pages.frame import button, money, page
+from stripe_sandbox.billing.cards import card_named, declined
+from stripe_sandbox.pages.checkout_view import challenge, closed_checkout, open_checkout
+from stripe_sandbox.pages.forms import Form, posted
+from stripe_sandbox.pages.frame import see_other
+from stripe_sandbox.pages.refusals import show_error
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.resources.checkout_sessions import line_items
 from stripe_sandbox.sandbox import Sandbox
 
-Form = dict[str, Any]
+_REFUSALS: Final = {
+    "declined": declined("declined").message,
+    "insufficient_funds": declined("insufficient_funds").message,
+    "authentication": "We are unable to authenticate your payment method.",
+}
+"""What the page says after a refusal, by the word that its address carries."""
 
 
 class CheckoutPage(Controller):
+    """`/pay/{session}`, the address a checkout session names."""
+
     path = "/pay/{session_id:str}"
     include_in_schema = False
+    exception_handlers = {ApiError: show_error}  # noqa: RUF012  # as Litestar declares it
 
     @get("/")
-    async def show(self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str]) -> Response[Any]:
+    async def show(
+        self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], refused: FromQuery[str | None] = None
+    ) -> Response[Any]:
+        """The open checkout, or what became of it."""
         session = sandbox.world.get(checkout.SESSION, session_id)
         if session["status"] != "open":
-            return page("Checkout", f"<p>This checkout is {escape(session['status'])}.</p>")
-        return _open(sandbox, session)
+            return closed_checkout(session, success_address(session))
+        return open_checkout(sandbox.world, session, message=_REFUSALS.get(refused or ""))
 
     @post("/", status_code=HTTP_303_SEE_OTHER)
     async def pay(
+        self, request: Request[Any, Any, Any], sandbox: NamedDependency[Sandbox], session_id: FromPath[str]
+    ) -> Response[Any]:
+        """Pay with the card chosen, as `POST /_sandbox/checkout_sessions/{id}/pay` does."""
+        session = sandbox.world.get(checkout.SESSION, session_id)
+        if session["status"] != "open":
+            return closed_checkout(session, success_address(session))
+        return _pay(sandbox, session, await posted(request))
+
+    @get("/authenticate")
+    async def authenticate(
         self,
         sandbox: NamedDependency[Sandbox],
         session_id: FromPath[str],
-        data: URLEncodedBody[Form],
+        card: FromQuery[str],
+        email: FromQuery[str | None] = None,
     ) -> Response[Any]:
-        payment = checkout.pay(
-            sandbox.world, session_id, str(data.get("card", "succeeds")), email=data.get("email") or None
-        )
-        sandbox.world.commit()
-        if payment.outcome == "paid":
-            return Redirect(success_address(payment.session), status_code=HTTP_303_SEE_OTHER)
-        return _open(sandbox, payment.session, message=payment.message or "")
+        """The bank's question."""
+        session = sandbox.world.get(checkout.SESSION, session_id)
+        if session["status"] != "open":
+            return closed_checkout(session, success_address(session))
+        return challenge(sandbox.world, session, card=card_named(card).name, email=email)
 
     @post("/leave", status_code=HTTP_303_SEE_OTHER)
     async def leave(self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str]) -> Response[Any]:
         """The session stays open, as when a buyer goes back."""
         session = sandbox.world.get(checkout.SESSION, session_id)
-        address = session["cancel_url"] or f"/pay/{session_id}"
-        return Redirect(address, status_code=HTTP_303_SEE_OTHER)
+        return see_other(session["cancel_url"] or f"/pay/{session_id}")
 
 
 def success_address(session: Resource) -> str:
+    """Where a buyer goes after paying: https://docs.stripe.com/payments/checkout/custom-success-page."""
     address: str = session["success_url"] or "/"
     return address.replace("{CHECKOUT_SESSION_ID}", session["id"])
 
 
-def _open(sandbox: Sandbox, session: Resource, *, message: str = "") -> Response[Any]:
-    lines = "".join(
-        f"<li>{item['quantity']} × {escape(item['description'])}: "  # noqa: RUF001  # a multiplication sign it is
-        f"{money(item['amount_total'], item['currency'])}</li>"
-        for item in line_items(sandbox.world, session)
+def _pay(sandbox: Sandbox, session: Resource, form: Form) -> Response[Any]:
+    card, email = form.get("card", "succeeds"), form.get("email") or None
+    answer = form.get("authentication")
+    payment = checkout.pay(
+        sandbox.world,
+        session["id"],
+        card,
+        email=email,
+        authentication="completes" if answer == "completes" else "fails" if answer == "fails" else "pending",
     )
-    cards = "".join(button(f"/pay/{session['id']}", card.label, card=card.name) for card in CARDS.values())
-    alert = f'<p role="alert">{escape(message)}</p>' if message else ""
-    return page("Checkout", alert, f"<ul>{lines}</ul>", cards, button(f"/pay/{session['id']}/leave", "Leave"))
+    sandbox.world.commit()
+    if payment.outcome == "paid":
+        return see_other(success_address(payment.session))
+    if payment.outcome == "authentication_required":
+        query = urlencode({"card": card, **({"email": email} if email else {})})
+        return see_other(f"/pay/{session['id']}/authenticate?{query}")
+    return see_other(f"/pay/{session['id']}?refused={card_named(card).present}")

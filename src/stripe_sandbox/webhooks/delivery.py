@@ -25,6 +25,7 @@ _LOG_LENGTH: Final = 10_000
 _EXCERPT: Final = 500
 _OK: Final = range(200, 300)
 _GROUP_WAIT_SECONDS: Final = 0.2
+_RESET_SECONDS: Final = 2.0
 
 
 class Attempt(msgspec.Struct, kw_only=True, frozen=True):
@@ -93,9 +94,13 @@ class Deliverer:
                 if state == PENDING:
                     self._push(record["id"], endpoint)
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
+        """Forget all that waits; what is under way is let finish, so that it cannot arrive after this."""
         self._queue.clear()
         self._group.clear()
+        if self._underway:
+            await asyncio.wait(self._underway, timeout=_RESET_SECONDS)
+        self._queue.clear()
         self.attempts.clear()
 
     def change(self, settings: DeliverySettings) -> None:

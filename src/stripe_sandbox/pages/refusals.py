@@ -1,0 +1,29 @@
+"""Pages for what cannot be had: friendly, and with the status that is true."""
+
+from typing import Any, Final
+
+from litestar import Request, Response
+
+from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.pages.frame import page
+from stripe_sandbox.pages.markup import Child, tag
+
+_NOT_FOUND: Final = 404
+
+
+def refusal(title: str, *body: Child, status: int) -> Response[str]:
+    """A page with one message."""
+    return page(title, tag("div", tag("h1", title), *body, class_="card"), status=status, width="narrow")
+
+
+def show_error(request: Request[Any, Any, Any], error: ApiError) -> Response[str]:
+    """What a page could not do, in the error's own sentence; nothing was changed."""
+    del request
+    title = "There is nothing here" if error.status == _NOT_FOUND else "That did not work"
+    hint = (
+        "The address may be mistyped, or the sandbox was reset since."
+        if error.status == _NOT_FOUND
+        else "Nothing was changed. Go back and try something else."
+    )
+    room = tag("p", tag("a", "Go to the control room", href="/"))
+    return refusal(title, tag("p", error.message), tag("p", hint, class_="soft"), room, status=error.status)
