@@ -23,8 +23,8 @@ from billing.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
 RETRY_AFTER_LONGEST_SECONDS = 3600.0
 """More patience than this is not believed."""
 
-_PASSING = frozenset({409, 424, 429})
-"""4xx that say "not now": in conflict, an external dependency failed, too many requests."""
+_PASSING = frozenset({409, 424})
+"""4xx that say "not now": in conflict, an external dependency failed. For too many requests the SDK has a class."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ def is_missing(error: stripe.StripeError, *, param: str | None = None) -> bool:
 
 
 def _is_passing(error: stripe.StripeError) -> bool:
-    if error.error is None or error.http_status is None:
-        # No answer, or none in Stripe's words: something between us and Stripe spoke.
+    if error.error is None or error.http_status is None or isinstance(error, stripe.RateLimitError):
+        # No answer, or none in Stripe's words: something between us and Stripe spoke. Or simply too many requests.
         return True
     return error.http_status in _PASSING or not 400 <= error.http_status < 500  # noqa: PLR2004 - HTTP's classes
 
