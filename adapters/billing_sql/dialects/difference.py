@@ -1,0 +1,72 @@
+"""What statements need to know of a database."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from sqlalchemy import Column, ColumnElement, Connection, Delete, Insert, Select, Update
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.expression import TableClause
+
+Parameters = Mapping[str, object]
+Write = tuple[Insert | Update | Delete, Parameters]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A set of rows that travels to the database as parameters: as many as there are, in one statement's fixed text.
+
+    A fixed text is prepared once, whatever the number of rows, and no database's limit on parameters is ever met.
+    """
+
+    columns: Mapping[str, ColumnElement[Any]]
+    select: Callable[..., Select[Any]]
+    """Selects expressions from the rows, in their order."""
+    bind: Callable[[Sequence[tuple[object, ...]]], Parameters]
+    """Answers the parameters that carry these rows; their values are in the columns' order."""
+
+
+class Trouble(Enum):
+    """What an error of the database means."""
+
+    CONFLICT = auto()
+    """Another transaction was first: it inserted the same event, or took the same subscription."""
+    DATA = auto()
+    """What was to be written cannot be: the caller's fault, and trying again will not help."""
+    DATABASE = auto()
+    """The database's fault, not the caller's."""
+
+
+class Difference(Protocol):
+    """How one database differs from the other."""
+
+    def insert(self, table: TableClause) -> PostgresInsert | SqliteInsert:
+        """Begin an insert that may say `on_conflict_do_...`."""
+        ...
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether a column is one of the texts in the parameter `name`, made by `texts`."""
+        ...
+
+    def members(self, name: str) -> Select[Any]:
+        """Select the texts in the parameter `name`, made by `texts`."""
+        ...
+
+    def texts(self, values: Collection[str]) -> object:
+        """Answer the parameter that carries these texts."""
+        ...
+
+    def rows(self, name: str, columns: Sequence[Column[Any]]) -> Rows:
+        """Describe rows of these columns' types; `name` tells them from others in one statement."""
+        ...
+
+    def write_all(self, connection: Connection, writes: Sequence[Write]) -> None:
+        """Execute all writes, in as few round trips as can be. The first one is executed first."""
+        ...
+
+    def trouble(self, error: DBAPIError) -> Trouble:
+        """Tell what an error means."""
+        ...

@@ -1,0 +1,210 @@
+"""PostgreSQL through asyncpg: one pool for transactions, a small one for reads without any."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from billing_sql.addresses import PostgresAddress
+from billing_sql.dialects.engine import Answer, Limits, Work
+from billing_sql.dialects.postgresql import PostgresDifference
+from billing_sql.errors import DatabaseUnusable
+
+READERS = 2
+GRACE_SECONDS = 2.0
+"""How much longer than the server this side waits for a statement, so that the server's own limit comes first."""
+APPLICATION_NAME = "billing-service"
+_LOST = frozenset({"25006", "57P01", "57P02", "57P03"})
+"""A connection that says so is of no use any more: the server is read-only (a primary that was), or going away."""
+
+
+class BareAsyncpg(PGDialect_asyncpg):
+    """SQLAlchemy's dialect without the round trips that it spends on JSON types for each new connection.
+
+    There are no JSON columns; and a PgBouncer in transaction mode would let those queries stray.
+    """
+
+    supports_statement_cache = True
+
+    def on_connect(self) -> None:
+        """Do nothing."""
+
+
+registry.register("postgresql.billing", __name__, "BareAsyncpg")
+
+
+class PostgresTransaction:
+    """One transaction on one connection of the pool."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Begin nothing yet."""
+        self._connection = connection
+        self._has_begun = False
+
+    async def run(self, work: Work[Answer]) -> Answer:
+        """See `Transaction`.
+
+        A connection of the pool may have been cut while nobody used it. If that shows in the first work, nothing is
+        done yet, and it is done again on a new one.
+        """
+        try:
+            answer = await self._run(work)
+        except DBAPIError as error:
+            if self._has_begun or not error.connection_invalidated:
+                raise
+            await self._connection.rollback()
+            answer = await self._run(work)
+        self._has_begun = True
+        return answer
+
+    async def restart(self) -> None:
+        """See `Transaction`."""
+        await self._connection.rollback()
+        self._has_begun = False
+
+    async def commit(self) -> None:
+        """See `Transaction`."""
+        await self._connection.commit()
+
+    async def end(self) -> None:
+        """Roll back what is not committed; a connection that cannot even do that is given up."""
+        try:
+            await self._connection.rollback()
+        except Exception:  # noqa: BLE001 - whatever the reason, what matters was raised before
+            await self._connection.invalidate()
+
+    async def _run(self, work: Work[Answer]) -> Answer:
+        try:
+            return await self._connection.run_sync(work)
+        except TimeoutError:
+            # The server did not answer in time: who knows what it is doing on this connection.
+            await self._connection.invalidate()
+            raise
+
+
+class PostgresEngine:
+    """One PostgreSQL database, on one or several hosts."""
+
+    def __init__(self, address: PostgresAddress, limits: Limits) -> None:
+        """Describe it; connections are made when they are needed. Raises `DatabaseUnusable` without asyncpg."""
+        if find_spec("asyncpg") is None:
+            raise DatabaseUnusable("PostgreSQL needs the driver asyncpg: install billing-service[postgres]")
+        self.difference = PostgresDifference()
+        connect = _connector(address, limits)
+        self._transactions = _engine(connect, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
+        if limits.behind_pgbouncer:
+            event.listen(self._transactions.sync_engine, "begin", _limit_transaction(limits))
+            # Outside of a transaction each message may reach another server, so that a read needs one, too.
+            self._reads = self._transactions
+        else:
+            self._reads = _engine(connect, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+
+    async def read(self, work: Work[Answer]) -> Answer:
+        """See `Engine`."""
+        async with self._reads.connect() as connection:
+            return await PostgresTransaction(connection).run(work)
+
+    async def write(self, work: Work[Answer]) -> Answer:
+        """See `Engine`."""
+        async with self.transaction() as transaction:
+            answer = await transaction.run(work)
+            await transaction.commit()
+        return answer
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
+        """See `Engine`."""
+        async with self._transactions.connect() as connection:
+            transaction = PostgresTransaction(connection)
+            try:
+                yield transaction
+            finally:
+                await transaction.end()
+
+    async def close(self) -> None:
+        """See `Engine`."""
+        await self._transactions.dispose()
+        await self._reads.dispose()
+
+
+def _engine(
+    connect: Callable[[], Awaitable[Any]], limits: Limits, *, pool_size: int, isolation_level: Any
+) -> AsyncEngine:
+    engine = create_async_engine(
+        "postgresql+billing://",
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=limits.wait_seconds,
+        isolation_level=isolation_level,
+        # What it would cost to ask a connection whether it lives before each use is saved: see `PostgresTransaction`.
+        pool_pre_ping=False,
+        hide_parameters=True,
+        connect_args={"prepared_statement_cache_size": 0 if limits.behind_pgbouncer else 200},
+    )
+    event.listen(engine.sync_engine, "handle_error", _give_up_lost_connection)
+    return engine
+
+
+def _give_up_lost_connection(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) in _LOST:
+        context.is_disconnect = True
+
+
+def _connector(address: PostgresAddress, limits: Limits) -> Callable[..., Awaitable[Any]]:
+    """Answer what makes a connection: to the host that took the last one, else to the first one that takes it."""
+    urls = list(address.urls)
+
+    async def connect(**_: object) -> Any:
+        import asyncpg  # noqa: PLC0415 - an extra, needed only here
+
+        trouble: Exception | None = None
+        for url in tuple(urls):
+            try:
+                connection = await asyncpg.connect(
+                    url,
+                    timeout=limits.connect_seconds,
+                    command_timeout=limits.statement_seconds + GRACE_SECONDS,
+                    statement_cache_size=0 if limits.behind_pgbouncer else 100,
+                    server_settings=None if limits.behind_pgbouncer else _server_settings(limits),
+                )
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                trouble = error
+            else:
+                urls.remove(url)
+                urls.insert(0, url)
+                return connection
+        raise trouble or OSError("no host to connect to")
+
+    return connect
+
+
+def _server_settings(limits: Limits) -> Mapping[str, str]:
+    return {"application_name": APPLICATION_NAME, **_timeouts(limits)}
+
+
+def _timeouts(limits: Limits) -> Mapping[str, str]:
+    statement, lock = round(limits.statement_seconds * 1000), round(limits.lock_seconds * 1000)
+    return {
+        "statement_timeout": str(statement),
+        "lock_timeout": str(lock),
+        # A replica that hangs in the middle of a transaction must not hold its locks for ever.
+        "idle_in_transaction_session_timeout": str(statement),
+    }
+
+
+def _limit_transaction(limits: Limits) -> Callable[[Connection], None]:
+    """Behind PgBouncer the time-outs are set for each transaction: what is set for a session would be anybody's."""
+    settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _timeouts(limits).items())
+
+    def limit(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT {settings}")
+
+    return limit

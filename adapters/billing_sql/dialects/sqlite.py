@@ -1,0 +1,118 @@
+"""What is special to SQLite: sets travel as JSON, which SQLite takes apart.
+
+One statement with one row set is one step of SQLite's machine, whatever the number of rows. That matters in Python:
+each step gives the interpreter's lock away, and a busy event loop is slow to give it back.
+"""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.expression import TableClause
+
+from billing_sql.dialects.difference import Parameters, Rows, Trouble, Write
+
+_DIALECT = sqlite.dialect()
+_CONFLICTS = frozenset({"UNIQUE constraint failed: events.id", "NOT NULL constraint failed: subscriptions.account_id"})
+_OF_THE_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+class SqliteDifference:
+    """SQLite's ways."""
+
+    def insert(self, table: TableClause) -> sqlite.Insert:
+        """See `Difference`."""
+        return sqlite.insert(table)
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """See `Difference`."""
+        return column.in_(self.members(name))
+
+    def members(self, name: str) -> Select[Any]:
+        """See `Difference`."""
+        return select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value)
+
+    def texts(self, values: Collection[str]) -> object:
+        """See `Difference`."""
+        return _json(sorted(values))
+
+    def rows(self, name: str, columns: Sequence[Column[Any]]) -> Rows:
+        """See `Difference`. All blobs of a row set travel as one, next to the JSON, and are cut out of it."""
+        one = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=name).c.value
+        blobs = bindparam(f"{name}_blobs", type_=LargeBinary)
+        values: dict[str, ColumnElement[Any]] = {}
+        for place, column in enumerate(columns):
+            if isinstance(column.type, LargeBinary):
+                begin, length = _item(one, place), _item(one, len(columns))
+                values[column.name] = func.substr(blobs, begin, length, type_=LargeBinary)
+            else:
+                values[column.name] = func.json_extract(one, literal_column(f"'$[{place}]'"), type_=column.type)
+
+        def select_rows(*expressions: ColumnElement[Any]) -> Select[Any]:
+            # Without a condition SQLite would read ON CONFLICT as a join of the rows selected from.
+            return select(*expressions).where(one.is_not(None))
+
+        return Rows(columns=values, select=select_rows, bind=_Binder(name, columns))
+
+    def write_all(self, connection: Connection, writes: Sequence[Write]) -> None:
+        """See `Difference`."""
+        for statement, parameters in writes:
+            connection.execute(statement, parameters)
+
+    def trouble(self, error: DBAPIError) -> Trouble:
+        """See `Difference`."""
+        cause = error.orig
+        if str(cause) in _CONFLICTS:
+            return Trouble.CONFLICT
+        return Trouble.DATA if isinstance(cause, _OF_THE_DATA) else Trouble.DATABASE
+
+
+class _Binder:
+    """Turns rows of Python values into the parameters of one row set."""
+
+    def __init__(self, name: str, columns: Sequence[Column[Any]]) -> None:
+        self._name = name
+        self._processors = [column.type.bind_processor(_DIALECT) for column in columns]
+        self._blob = next((at for at, column in enumerate(columns) if isinstance(column.type, LargeBinary)), None)
+
+    def __call__(self, rows: Sequence[tuple[object, ...]]) -> Parameters:
+        values = [
+            [value if process is None else process(value) for process, value in zip(self._processors, row, strict=True)]
+            for row in rows
+        ]
+        if self._blob is None:
+            return {self._name: _json(values)}
+        blobs = [row[self._blob] for row in rows]
+        begins = accumulate((len(blob) for blob in blobs), initial=1)
+        for row, blob, begin in zip(values, blobs, begins, strict=False):
+            row[self._blob] = begin
+            row.append(len(blob))
+        return {self._name: _json(values), f"{self._name}_blobs": b"".join(blobs)}
+
+
+def _item(one: ColumnElement[Any], place: int) -> ColumnElement[Any]:
+    return func.json_extract(one, literal_column(f"'$[{place}]'"))
+
+
+def _json(values: object) -> str:
+    text = msgspec.json.encode(values).decode()
+    if "\\u0000" in text:
+        # SQLite would end the text there; PostgreSQL refuses it too.
+        raise ValueError("a text contains a NUL")
+    return text

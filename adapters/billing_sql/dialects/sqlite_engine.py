@@ -1,0 +1,231 @@
+"""SQLite: one thread that writes, a few that read, each with a connection of its own.
+
+Transactions of one process wait in line for the writer, so that they are served in turn; those of other processes on
+the same file are waited for by SQLite itself (`busy_timeout`). Driving the threads here, instead of one call of the
+driver at a time through aiosqlite, makes a transaction two or three hand-overs between threads, not dozens.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
+from sqlalchemy import Engine as SyncEngine
+from sqlalchemy.engine import create_engine
+from sqlalchemy.engine.url import URL
+from sqlalchemy.pool import QueuePool
+
+from billing_sql.dialects.engine import Answer, Limits, Work
+from billing_sql.dialects.sqlite import SqliteDifference
+from billing_sql.errors import DatabaseUnusable
+
+READERS = 2
+OLDEST_SQLITE = (3, 38, 0)
+CHECKPOINT_PAGES = 4000
+"""How much of the log is gathered before it is copied into the file, in pages of 4 KiB."""
+
+Result = TypeVar("Result")
+
+
+class SqliteTransaction:
+    """One transaction on the writer's thread."""
+
+    def __init__(self, writer: "Writer") -> None:
+        """Begin nothing yet."""
+        self._writer = writer
+
+    async def run(self, work: Work[Answer]) -> Answer:
+        """See `Transaction`."""
+        return await self._writer.run(work)
+
+    async def restart(self) -> None:
+        """See `Transaction`."""
+        await self._writer.end()
+
+    async def commit(self) -> None:
+        """See `Transaction`."""
+        await self._writer.commit()
+
+
+class Writer:
+    """The thread that writes. What it is given it does in order, so a rollback always follows the work before it."""
+
+    def __init__(self, engine: SyncEngine) -> None:
+        """Connect when there is something to do."""
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="billing-sqlite-writer")
+        self._connection: Connection | None = None
+
+    async def run(self, work: Work[Answer]) -> Answer:
+        """Do work in the transaction, which begins if there is none."""
+        return await _wait(self._thread.submit(self._run, work))
+
+    async def run_and_commit(self, work: Work[Answer]) -> Answer:
+        """Do work in a transaction of its own."""
+        return await _wait(self._thread.submit(self._run_and_commit, work))
+
+    async def commit(self) -> None:
+        """Commit the transaction."""
+        await _wait(self._thread.submit(self._commit))
+
+    async def end(self) -> None:
+        """Roll back what is not committed."""
+        await _wait(self._thread.submit(self._end))
+
+    async def close(self) -> None:
+        """Roll back, disconnect, and end the thread."""
+        await _wait(self._thread.submit(self._disconnect))
+        self._thread.shutdown(wait=False)
+
+    def _run(self, work: Work[Answer]) -> Answer:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return work(self._connection)
+
+    def _run_and_commit(self, work: Work[Answer]) -> Answer:
+        try:
+            answer = self._run(work)
+            self._commit()
+        except BaseException:
+            self._end()
+            raise
+        return answer
+
+    def _commit(self) -> None:
+        if self._connection is not None:
+            self._connection.commit()
+
+    def _end(self) -> None:
+        if self._connection is None or not self._connection.in_transaction():
+            return
+        try:
+            self._connection.rollback()
+        except Exception:  # noqa: BLE001 - a connection that cannot even roll back is given up, whatever the reason
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.invalidate()
+            connection.close()
+
+
+class SqliteEngine:
+    """One SQLite file."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        """Describe it; `open` begins to use it."""
+        self.difference = SqliteDifference()
+        self._limits = limits
+        self._write_engine = _engine(path, limits, pool_size=1, pragmas=())
+        event.listen(self._write_engine, "begin", _begin_immediate)
+        self._read_engine = _engine(path, limits, pool_size=READERS, pragmas=("PRAGMA query_only=ON",))
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="billing-sqlite-reader")
+        self._writer = Writer(self._write_engine)
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path, limits: Limits) -> "SqliteEngine":
+        """Open the file; raises `DatabaseUnusable` if it cannot be used."""
+        _check(path)
+        return cls(path, limits)
+
+    async def read(self, work: Work[Answer]) -> Answer:
+        """See `Engine`."""
+        return await _wait(self._readers.submit(self._read, work))
+
+    async def write(self, work: Work[Answer]) -> Answer:
+        """See `Engine`."""
+        async with self._taking_turns():
+            return await self._writer.run_and_commit(work)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[SqliteTransaction, None]:
+        """See `Engine`."""
+        async with self._taking_turns():
+            try:
+                yield SqliteTransaction(self._writer)
+            finally:
+                await self._writer.end()
+
+    async def close(self) -> None:
+        """See `Engine`."""
+        async with self._turn:
+            await self._writer.close()
+        await _wait(self._readers.submit(self._read_engine.dispose))
+        self._readers.shutdown(wait=False)
+        self._write_engine.dispose()
+
+    @asynccontextmanager
+    async def _taking_turns(self) -> AsyncGenerator[None, None]:
+        async with asyncio.timeout(self._limits.wait_seconds):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _read(self, work: Work[Answer]) -> Answer:
+        with self._read_engine.connect() as connection:
+            return work(connection)
+
+
+async def _wait(future: "Future[Result]") -> Result:
+    """Wait for a thread. Who goes away meanwhile does not stop what has been handed over."""
+    return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def _check(path: Path) -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
+    try:
+        with path.open("r+b") as file:
+            header = file.read(16)
+    except FileNotFoundError:
+        raise DatabaseUnusable(f"there is no database at {path}: run `billing migrate` to make it") from None
+    except OSError as error:
+        raise DatabaseUnusable(f"the database {path} cannot be used: {error.strerror}") from error
+    if header not in (b"", b"SQLite format 3\0"):
+        raise DatabaseUnusable(f"{path} is not a SQLite database")
+
+
+def _engine(path: Path, limits: Limits, *, pool_size: int, pragmas: tuple[str, ...]) -> SyncEngine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=limits.wait_seconds,
+        # The driver begins no transactions by itself; ours begin as they must, and reads have none.
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": limits.lock_seconds},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _on_connect((*_pragmas(limits), *pragmas)))
+    return engine
+
+
+def _pragmas(limits: Limits) -> tuple[str, ...]:
+    return (
+        f"PRAGMA busy_timeout={round(limits.lock_seconds * 1000)}",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA foreign_keys=ON",
+        f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
+    )
+
+
+def _on_connect(pragmas: tuple[str, ...]) -> Callable[[Any, Any], None]:
+    def prepare(connection: Any, _: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    return prepare
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

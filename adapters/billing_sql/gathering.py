@@ -1,0 +1,62 @@
+"""Questions that are asked while an answer is under way go together in the next round trip.
+
+No timer: a question that comes alone is asked at once. Every question is answered by a read that began after it was
+asked, so what was committed before is seen: a key that was revoked is revoked.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from billing.errors import StoreUnavailable
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+MAX_TOGETHER = 256
+"""Questions in one round trip."""
+
+
+class Gathering(Generic[Question, Answer]):
+    """Asks many questions of one kind at a time."""
+
+    def __init__(self, ask_all: Callable[[Sequence[Question]], Awaitable[Mapping[Question, Answer]]]) -> None:
+        """Ask with `ask_all`, which leaves out what has no answer."""
+        self._ask_all = ask_all
+        self._waiting: list[tuple[Question, asyncio.Future[Answer | None]]] = []
+        self._work: asyncio.Task[None] | None = None
+
+    async def ask(self, question: Question) -> Answer | None:
+        """Answer a question; `None` if there is no answer. Raises what `ask_all` raises."""
+        answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, answer))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._answer_all())
+        return await answer
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            together, self._waiting = self._waiting[:MAX_TOGETHER], self._waiting[MAX_TOGETHER:]
+            try:
+                answers = await self._ask_all([question for question, _ in together])
+            except StoreUnavailable as unavailable:
+                for _, answer in together:
+                    if not answer.done():
+                        answer.set_exception(_again(unavailable))
+            except BaseException as error:
+                for _, answer in together:
+                    if not answer.done():
+                        answer.set_exception(error if isinstance(error, Exception) else StoreUnavailable())
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for question, answer in together:
+                    if not answer.done():
+                        answer.set_result(answers.get(question))
+
+
+def _again(unavailable: StoreUnavailable) -> StoreUnavailable:
+    """Make one for each that waits: a traceback that many raise grows with each of them."""
+    one = StoreUnavailable()
+    one.__cause__ = unavailable.__cause__
+    return one
