@@ -7,6 +7,7 @@ import pytest
 from billing_memory import MemoryAlarm
 from billing_stripe import Patience, StripeGateway
 from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedPrice
+from support.stripe_outside import StripeFromOutside
 
 OpenGateway = Callable[..., StripeGateway]
 
@@ -70,3 +71,11 @@ async def open_gateway(alarm: MemoryAlarm) -> AsyncIterator[OpenGateway]:
 def gateway(sandbox: SandboxServer, open_gateway: OpenGateway) -> StripeGateway:
     """Give a gateway to the sandbox."""
     return open_gateway(sandbox.url)
+
+
+@pytest.fixture
+async def stripe_itself(sandbox: SandboxServer) -> AsyncIterator[StripeFromOutside]:
+    """Give a look at the sandbox from outside."""
+    itself = StripeFromOutside(sandbox)
+    yield itself
+    await itself.close()

@@ -1,11 +1,9 @@
 """The gateway over real HTTP, by the official SDK, against the sandbox: what is created, found and missing."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 import stripe
 
@@ -18,6 +16,7 @@ from billing.ports import CheckoutGateway, CustomerGateway, PortalGateway, Subsc
 from billing.subscription import Status
 from billing_stripe import StripeGateway
 from stripe_sandbox.testing import SandboxConfig, SandboxServer
+from support.stripe_outside import StripeFromOutside
 
 pytestmark = pytest.mark.anyio
 
@@ -27,42 +26,6 @@ ADDRESSES = Addresses(
     success_url="https://shop.test/thanks?s={CHECKOUT_SESSION_ID}", cancel_url="https://shop.test/plans"
 )
 NOWHERE = CustomerId("cus_NeverSeenHere0")
-
-
-class Stripe:
-    """Looks at the sandbox from outside, without the adapter under test."""
-
-    def __init__(self, sandbox: SandboxServer) -> None:
-        """Speak to it over plain HTTP."""
-        self._http = httpx.AsyncClient(
-            base_url=sandbox.url, headers={"Authorization": f"Bearer {sandbox.api_key}"}, trust_env=False
-        )
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self._http.aclose()
-
-    async def get(self, path: str) -> dict[str, Any]:
-        """Answer an object."""
-        answer = await self._http.get(path)
-        found: dict[str, Any] = answer.raise_for_status().json()
-        return found
-
-    async def count(self, path: str) -> int:
-        """Answer how many objects a list has."""
-        return len((await self.get(path))["data"])
-
-    async def delete(self, path: str) -> None:
-        """Delete an object."""
-        (await self._http.delete(path)).raise_for_status()
-
-
-@pytest.fixture
-async def stripe_itself(sandbox: SandboxServer) -> AsyncIterator[Stripe]:
-    """Give a look at the sandbox from outside."""
-    itself = Stripe(sandbox)
-    yield itself
-    await itself.close()
 
 
 def attempt_of(customer: CustomerId, **changes: Any) -> CheckoutAttempt:
@@ -112,7 +75,7 @@ def as_ports(gateway: StripeGateway) -> tuple[CustomerGateway, CheckoutGateway, 
 
 
 async def test_a_customer_is_created_with_all_that_is_known_of_it(
-    gateway: StripeGateway, stripe_itself: Stripe
+    gateway: StripeGateway, stripe_itself: StripeFromOutside
 ) -> None:
     """E-mail, name and the account's id are at Stripe."""
     id_ = await gateway.create_customer(ADA)
@@ -122,14 +85,14 @@ async def test_a_customer_is_created_with_all_that_is_known_of_it(
     assert found["metadata"] == {"account_id": ACCOUNT}
 
 
-async def test_a_customer_may_have_no_name(gateway: StripeGateway, stripe_itself: Stripe) -> None:
+async def test_a_customer_may_have_no_name(gateway: StripeGateway, stripe_itself: StripeFromOutside) -> None:
     """Without a name none is sent, since an empty one would be refused or unset it."""
     id_ = await gateway.create_customer(replace(ADA, name=None))
 
     assert (await stripe_itself.get(f"/v1/customers/{id_}"))["name"] is None
 
 
-async def test_a_customer_created_again_is_the_same(gateway: StripeGateway, stripe_itself: Stripe) -> None:
+async def test_a_customer_created_again_is_the_same(gateway: StripeGateway, stripe_itself: StripeFromOutside) -> None:
     """The idempotency key makes a repetition after a crash answer the same customer."""
     assert await gateway.create_customer(ADA) == await gateway.create_customer(ADA)
     assert await stripe_itself.count("/v1/customers") == 1
@@ -156,7 +119,7 @@ async def test_other_parameters_under_one_key_are_refused(
 
 
 async def test_a_session_is_opened_with_exactly_the_attempts_parameters(
-    gateway: StripeGateway, stripe_itself: Stripe, customer: CustomerId
+    gateway: StripeGateway, stripe_itself: StripeFromOutside, customer: CustomerId
 ) -> None:
     """Whatever the attempt says is at Stripe: price, customer, account, tier, addresses and the end."""
     attempt = attempt_of(customer)
@@ -182,7 +145,7 @@ async def test_an_open_session_has_an_address_and_no_subscription(session: Check
 
 
 async def test_a_session_opened_again_is_the_same(
-    gateway: StripeGateway, stripe_itself: Stripe, customer: CustomerId
+    gateway: StripeGateway, stripe_itself: StripeFromOutside, customer: CustomerId
 ) -> None:
     """A repetition of an attempt answers the very session of the first time."""
     attempt = attempt_of(customer)
@@ -258,7 +221,7 @@ async def test_an_unknown_price_is_the_operators_trouble(
 
 
 @pytest.fixture(params=["deleted", "never there"])
-async def missing(request: pytest.FixtureRequest, stripe_itself: Stripe, customer: CustomerId) -> CustomerId:
+async def missing(request: pytest.FixtureRequest, stripe_itself: StripeFromOutside, customer: CustomerId) -> CustomerId:
     """Give a customer that Stripe does not have any more, or never had."""
     if request.param == "never there":
         return NOWHERE
@@ -316,7 +279,7 @@ async def test_without_a_portal_configuration_the_operator_is_told(
 
 
 async def test_a_subscription_is_what_stripe_says_now(
-    gateway: StripeGateway, sandbox: SandboxServer, bought: SubscriptionId, stripe_itself: Stripe
+    gateway: StripeGateway, sandbox: SandboxServer, bought: SubscriptionId, stripe_itself: StripeFromOutside
 ) -> None:
     """A re-read sees every change at once, without any webhook."""
     before = await gateway.subscription(bought)

@@ -20,6 +20,7 @@ from billing_stripe import API_VERSION, Patience, StripeGateway
 from stripe_sandbox.api.faults import Fault
 from stripe_sandbox.testing import SandboxServer
 from support.scripted_http import ScriptedAnswer, scripted_server
+from support.stripe_outside import StripeFromOutside
 from support.stripe_payloads import subscription
 
 pytestmark = pytest.mark.anyio
@@ -269,7 +270,7 @@ CREATED_ONCE = [
 
 @pytest.mark.parametrize("fault", CREATED_ONCE)
 async def test_a_customer_is_created_once_through_a_fault(
-    fault: Fault, sandbox: SandboxServer, open_gateway: OpenGateway
+    fault: Fault, sandbox: SandboxServer, stripe_itself: StripeFromOutside, open_gateway: OpenGateway
 ) -> None:
     """The SDK tries again under the same key, and one customer comes of it."""
     gateway = open_gateway(sandbox.url, patience=RETRYING)
@@ -280,6 +281,7 @@ async def test_a_customer_is_created_once_through_a_fault(
 
     assert sandbox.control.faults().struck[fault.kind] == struck_before + (fault.count or 0)
     assert await gateway.create_customer(ADA) == created
+    assert await stripe_itself.count("/v1/customers") == 1
 
 
 LASTING = [
