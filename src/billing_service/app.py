@@ -1,14 +1,14 @@
 """The application: opens what it needs, answers requests, closes in order."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
-from billing_service.container import Container, handler_dependencies
+from billing_service.container import Container, connect, handler_dependencies
 from billing_service.settings import Settings
 from billing_sql import SqlDatabase
 
@@ -20,14 +20,13 @@ def create_app(
     *,
     log_requests: bool = False,
     extra_routes: Sequence[ControllerRouterHandler] = (),
-    container: Container | None = None,
+    overrides: Mapping[str, object] | None = None,
 ) -> ASGIApp:
     """Build the ASGI application. Nothing is opened before its lifespan begins.
 
-    Tests hand in a `container` of their own with providers overridden; `billing dev` adds the routes of its demo.
+    `billing dev` adds the routes of its demo. Tests override providers of the container by their names.
     """
-    container = container or Container()
-    container.settings.override(settings)
+    container = Container(settings=settings, **(overrides or {}))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
@@ -49,9 +48,12 @@ def create_app(
 
 @asynccontextmanager
 async def _opened(container: Container, settings: Settings) -> AsyncGenerator[None]:
-    database = await SqlDatabase.open(settings.database.url)
-    container.database.override(database)
-    container.check_dependencies()
+    database = await SqlDatabase.open(
+        settings.database.url,
+        pool_size=settings.database.pool_size,
+        behind_pgbouncer=settings.database.behind_pgbouncer,
+    )
+    connect(container, database)
     gateway = container.gateway()
     try:
         worker, watcher, inbox = container.reread_worker(), container.checkout_watcher(), container.inbox()

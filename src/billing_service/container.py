@@ -142,6 +142,12 @@ class Container(containers.DeclarativeContainer):
     )
 
 
+def connect(container: Container, database: SqlDatabase) -> None:
+    """Give an open database to everything that needs one, and check that nothing is missing by then."""
+    container.override_providers(database=providers.Object(database))
+    container.check_dependencies()
+
+
 def handler_dependencies(container: Container) -> Mapping[str, Provide]:
     """Answer what the handlers ask for, by the names they ask by."""
     return {

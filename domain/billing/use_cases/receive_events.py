@@ -61,7 +61,7 @@ class DecideEvents:
         try:
             return list(await self._decide(deliveries))
         except StoreUnavailable as unavailable:
-            return [unavailable for _ in deliveries]
+            return [_again(unavailable) for _ in deliveries]
         except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept with it and its neighbours go on
             if len(deliveries) == 1:
                 return [await self._keep(deliveries[0], error)]
@@ -100,3 +100,10 @@ class DecideEvents:
         except StoreUnavailable as unavailable:
             return unavailable
         return EventNotProcessed()
+
+
+def _again(unavailable: StoreUnavailable) -> StoreUnavailable:
+    """Make one for each sender: a traceback that many raise grows with each of them."""
+    one = StoreUnavailable()
+    one.__cause__ = unavailable.__cause__
+    return one

@@ -109,9 +109,7 @@ async def manage_in(database_url: str, do: Callable[[ManageAccounts], Awaitable[
     database = await SqlDatabase.open(database_url)
     try:
         await database.check_schema()
-        container = Container()
-        container.database.override(database)
-        return await do(container.manage_accounts())
+        return await do(Container(database=database).manage_accounts())
     finally:
         await database.close()
 

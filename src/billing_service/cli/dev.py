@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +16,17 @@ from rich.console import Console
 from billing.errors import AccountNotFound
 from billing_service.app import create_app
 from billing_service.cli.accounts import manage_in
-from billing_service.cli.failures import Refused, failures
+from billing_service.cli.failures import failures
 from billing_service.demo import demo_routes
 from billing_service.logs import configure_logs
 from billing_service.settings import Settings, read_settings
 from billing_sql import SqlDatabase
-from stripe_sandbox.app import create_app as create_sandbox
-from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
-from stripe_sandbox.server import listen, server_for
 
 HOST = "127.0.0.1"
 STRIPE_KEY = "sk_test_billing_dev"
 WEBHOOK_SECRET = "whsec_billing_dev"  # noqa: S105 - opens nothing but a sandbox on this machine
 DEMO_EMAIL = "demo@example.com"
-PRICES = (
-    SeedPrice(name="Pro", unit_amount=2900, price_id="price_dev_pro", currency="usd"),
-    SeedPrice(name="Enterprise", unit_amount=49900, price_id="price_dev_enterprise", currency="usd"),
-)
+PRO, ENTERPRISE = "price_dev_pro", "price_dev_enterprise"
 STOP_SECONDS = 5
 
 
@@ -92,20 +85,28 @@ def dev(*, port: int, stripe_port: int | None, folder: Path, fresh: bool) -> Non
     stripe_port = stripe_port or port + 1
     configure_logs("text", level="WARNING")
     world = World(folder=folder)
-    with failures(), _listening(stripe_port) as sandbox_socket, _listening(port) as service_socket:
+    # Imported here, since no other command needs a sandbox, and they would all load it.
+    from billing_service.cli.dev_sandbox import DevSandbox, listening  # noqa: PLC0415
+
+    with failures(), listening(stripe_port) as sandbox_socket, listening(port) as service_socket:
         folder.mkdir(parents=True, exist_ok=True)
         if fresh:
             world.forget()
         settings = _settings(world, port, stripe_port)
         asyncio.run(SqlDatabase.migrate(settings.database.url))
         demo = _demo_account(world, settings.database.url)
-        sandbox = server_for(create_sandbox(_sandbox_config(world, port, stripe_port)))
-        thread = threading.Thread(target=sandbox.run, kwargs={"sockets": [sandbox_socket]}, daemon=True)
-        thread.start()
+        sandbox = DevSandbox(
+            sandbox_socket,
+            database=world.sandbox,
+            api_key=STRIPE_KEY,
+            webhook_url=f"http://{HOST}:{port}/v1/billing/webhooks",
+            webhook_secret=WEBHOOK_SECRET,
+            prices={"Pro": (PRO, 2900), "Enterprise": (ENTERPRISE, 49900)},
+        )
+        sandbox.start()
         routes = demo_routes(demo.api_key, f"http://{HOST}:{stripe_port}")
         _serve(create_app(settings, extra_routes=routes), service_socket, banner(port, stripe_port, demo))
-        sandbox.should_exit = True
-        thread.join(STOP_SECONDS)
+        sandbox.stop()
     click.echo("stopped; the next `billing dev` goes on from here")
 
 
@@ -148,26 +149,13 @@ def _settings(world: World, port: int, stripe_port: int) -> Settings:
         "BILLING_STRIPE_SECRET_KEY": STRIPE_KEY,
         "BILLING_STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
         "BILLING_STRIPE_API_BASE": f"http://{HOST}:{stripe_port}",
-        "BILLING_PRICE_PRO": "price_dev_pro",
-        "BILLING_PRICE_ENTERPRISE": "price_dev_enterprise",
+        "BILLING_PRICE_PRO": PRO,
+        "BILLING_PRICE_ENTERPRISE": ENTERPRISE,
         "BILLING_CHECKOUT_SUCCESS_URL": f"{site}?checkout=success",
         "BILLING_CHECKOUT_CANCEL_URL": f"{site}?checkout=left",
         "BILLING_PORTAL_RETURN_URL": site,
     }
     return read_settings(variables)
-
-
-def _sandbox_config(world: World, port: int, stripe_port: int) -> SandboxConfig:
-    endpoint = SeedEndpoint(url=f"http://{HOST}:{port}/v1/billing/webhooks", secret=WEBHOOK_SECRET)
-    return SandboxConfig(
-        host=HOST,
-        port=stripe_port,
-        api_key=STRIPE_KEY,
-        database=world.sandbox,
-        prices=PRICES,
-        endpoints=(endpoint,),
-        account_name="Billing demo",
-    )
 
 
 def _demo_account(world: World, database_url: str) -> Demo:
@@ -188,13 +176,6 @@ def _demo_account(world: World, database_url: str) -> Demo:
     return demo
 
 
-def _listening(port: int) -> socket.socket:
-    try:
-        return listen(HOST, port)
-    except OSError as error:
-        raise Refused(f"port {port} cannot be had: {error.strerror}; try --port or --stripe-port") from None
-
-
 def banner(port: int, stripe_port: int, demo: Demo) -> str:
     """Answer what the terminal shows: where everything is, and the lines to try, as they stand."""
     service, sandbox = f"http://{HOST}:{port}", f"http://{HOST}:{stripe_port}"
@@ -203,7 +184,7 @@ def banner(port: int, stripe_port: int, demo: Demo) -> str:
     checkout = f'curl -s {credential} -d \'{{"tier": "pro"}}\' {service}/v1/billing/checkout'
 
     def play(what: str) -> str:
-        return f"curl -s -X POST {sandbox}/_sandbox/{what} > /dev/null; sleep 1; {status}"
+        return f"curl -s -d '{{}}' {sandbox}/_sandbox/{what} > /dev/null; sleep 1; {status}"
 
     return f"""
 The billing service is at  {service}   (click through a demo shop there)

@@ -1,0 +1,61 @@
+"""The sandbox of `billing dev`: a thread of the same process, so that nothing is left behind when that ends."""
+
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from billing_service.cli.failures import Refused
+from stripe_sandbox.app import create_app
+from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
+from stripe_sandbox.server import listen, server_for
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 5
+
+
+def listening(port: int) -> socket.socket:
+    """Take a port before anything else is done; raises `Refused` if it cannot be had."""
+    try:
+        return listen(HOST, port)
+    except OSError as error:
+        raise Refused(f"port {port} cannot be had: {error.strerror}; try --port or --stripe-port") from None
+
+
+class DevSandbox:
+    """A sandbox that keeps its world in a file, and tells the service of its events."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        database: Path,
+        api_key: str,
+        webhook_url: str,
+        webhook_secret: str,
+        prices: Mapping[str, tuple[str, int]],
+    ) -> None:
+        """Prepare it; `prices` are ids and US cents a month, by name."""
+        config = SandboxConfig(
+            host=HOST,
+            port=listener.getsockname()[1],
+            api_key=api_key,
+            database=database,
+            prices=tuple(
+                SeedPrice(name=name, unit_amount=cents, price_id=id_, currency="usd")
+                for name, (id_, cents) in prices.items()
+            ),
+            endpoints=(SeedEndpoint(url=webhook_url, secret=webhook_secret),),
+            account_name="Billing demo",
+        )
+        self._server = server_for(create_app(config))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let what is under way end."""
+        self._server.should_exit = True
+        self._thread.join(STOP_SECONDS)
