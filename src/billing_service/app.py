@@ -56,6 +56,7 @@ async def _opened(container: Container, settings: Settings) -> AsyncGenerator[No
     connect(container, database)
     gateway = container.gateway()
     try:
+        await database.check_schema()
         worker, watcher, inbox = container.reread_worker(), container.checkout_watcher(), container.inbox()
         worker.start()
         watcher.start()
