@@ -112,9 +112,10 @@ OPERATIONS = ["create_customer", "session", "expire_session", "open_portal", "su
     [
         (refusal(500, type="api_error"), ProviderUnavailable),
         (refusal(401), ProviderRefused),
+        (refusal(400, code="parameter_invalid_empty", param="id"), ProviderRefused),
         (raw(502, b'{"error": "bad gateway"}'), ProviderUnavailable),
     ],
-    ids=["500", "401", "not Stripe's"],
+    ids=["500", "401", "400", "not Stripe's"],
 )
 async def test_every_operation_follows_the_table(
     operation: str, answer: ScriptedAnswer, error: type[BillingError], open_gateway: OpenGateway
@@ -240,6 +241,13 @@ async def test_a_list_of_several_pages_is_read_to_its_end(open_gateway: OpenGate
         f"/v1/subscriptions?customer={CUSTOMER}&limit=100",
         f"/v1/subscriptions?customer={CUSTOMER}&limit=100&starting_after=sub_2",
     ]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_list_of_a_customer_that_is_gone_is_empty(status: int, open_gateway: OpenGateway) -> None:
+    """Stripe may refuse to list for a customer it does not have: that customer has no subscriptions."""
+    async with scripted_server(refusal(status, code="resource_missing", param="customer")) as server:
+        assert list(await open_gateway(server.url).live_subscriptions(CUSTOMER)) == []
 
 
 async def test_every_request_names_the_version_and_the_key(open_gateway: OpenGateway) -> None:
