@@ -13,11 +13,11 @@ from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.config import SandboxConfig
 from stripe_sandbox.control.billing import CheckoutController, CustomerController, SubscriptionController
 from stripe_sandbox.control.controller import FaultController, TimeController, WebhookController
-from stripe_sandbox.pages.checkout import CheckoutPage
-from stripe_sandbox.pages.control_room import ControlRoom
-from stripe_sandbox.pages.portal import PortalPage
+from stripe_sandbox.pages.routes import pages
 from stripe_sandbox.sandbox import Sandbox
 
+CONNECTION: Final = "stripe_sandbox_connection"
+"""Where `server` leaves the transport of a connection in the scope's state."""
 _CUT_LENGTH: Final = b"1000000"
 
 
@@ -40,9 +40,7 @@ def create_app(config: SandboxConfig | None = None, *, sandbox: Sandbox | None =
             CheckoutController,
             CustomerController,
             SubscriptionController,
-            CheckoutPage,
-            PortalPage,
-            ControlRoom,
+            pages(),
         ],
         dependencies={"sandbox": Provide(lambda: inside, sync_to_thread=False)},
         exception_handlers={ApiError: _refuse},
@@ -65,7 +63,11 @@ def _api(sandbox: Sandbox) -> Any:
     @asgi(["/v1", "/v2"], is_mount=True, copy_scope=True)
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
         answer = await sandbox.dispatcher.answer(await _request(scope, receive))
-        await _send(answer, send)
+        if answer.cut:
+            await _drop(answer, scope, receive, send)
+        else:
+            await _send(answer, send, length=str(len(answer.body)).encode())
+            await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
     return api
 
@@ -87,12 +89,26 @@ async def _request(scope: Scope, receive: Receive) -> dispatch.Request:
     )
 
 
-async def _send(answer: dispatch.Answer, send: Send) -> None:
-    """Answer; a cut one promises a body and ends without it, so that the server drops the connection."""
-    length = _CUT_LENGTH if answer.cut else str(len(answer.body)).encode()
+async def _send(answer: dispatch.Answer, send: Send, *, length: bytes) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
     await send(
-        {"type": "http.response.start", "status": answer.status, "headers": [*headers, (b"content-length", length)]}
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [*headers, (b"content-length", length)],
+        }
     )
-    if not answer.cut:
-        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+async def _drop(answer: dispatch.Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Cut the connection without an answer, where the server lets us.
+
+    Under another server than ours, promise a body and end without it, upon which servers close the connection.
+    """
+    connection = scope["state"].get(CONNECTION)
+    if connection is None:
+        await _send(answer, send, length=_CUT_LENGTH)
+        return
+    connection.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass

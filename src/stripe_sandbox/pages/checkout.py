@@ -8,13 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
-from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import checkout
 from stripe_sandbox.billing.cards import card_named, declined
 from stripe_sandbox.pages.checkout_view import challenge, closed_checkout, open_checkout
 from stripe_sandbox.pages.forms import Form, posted
 from stripe_sandbox.pages.frame import see_other
-from stripe_sandbox.pages.refusals import show_error
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.sandbox import Sandbox
 
@@ -30,8 +28,6 @@ class CheckoutPage(Controller):
     """`/pay/{session}`, the address a checkout session names."""
 
     path = "/pay/{session_id:str}"
-    include_in_schema = False
-    exception_handlers = {ApiError: show_error}  # noqa: RUF012  # as Litestar declares it
 
     @get("/")
     async def show(

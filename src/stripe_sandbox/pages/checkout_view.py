@@ -6,7 +6,7 @@ from litestar import Response
 
 from stripe_sandbox.billing.cards import CARDS, Card
 from stripe_sandbox.pages.frame import button, note, page, web_link
-from stripe_sandbox.pages.markup import Markup, tag
+from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.refusals import refusal
 from stripe_sandbox.pages.words import card_number, day, money, rate, rhythm
 from stripe_sandbox.resource import Resource
@@ -85,7 +85,7 @@ def _headline(session: Resource, items: list[Resource]) -> Markup | None:
 def _trial(world: World, session: Resource, items: list[Resource]) -> Markup | None:
     data = world.private(session["id"])["subscription_data"]
     if days := data.get("trial_period_days"):
-        free = (f"The first {days} days are free.",)
+        free: tuple[Child, ...] = (f"The first {days} days are free.",)
     elif until := data.get("trial_end"):
         free = ("Free until ", day(until), ".")
     else:
@@ -114,10 +114,10 @@ def _payment(world: World, session: Resource) -> Markup:
 
 def _buyer(world: World, session: Resource) -> Markup:
     buyer = world.find("customer", session["customer"])
-    email = buyer["email"] if buyer else session["customer_email"]
-    if buyer or email:
-        who = " ".join(dict.fromkeys(word for word in (buyer and buyer["name"], email) if word)) or buyer
-        return tag("p", tag("span", "Buyer: ", class_="soft"), who if isinstance(who, str) else session["customer"])
+    known = [buyer["name"], buyer["email"]] if buyer else [session["customer_email"]]
+    words = ", ".join(word for word in known if word) or session["customer"]
+    if words:
+        return tag("p", tag("span", "Buyer: ", class_="soft"), words)
     return tag(
         "div",
         tag("label", "Email", for_="email"),

@@ -48,7 +48,9 @@ def page(
         tag("style", Markup(STYLE)),
     )
     skip = tag("a", "Skip to the time line of events", class_="skip", href=skip_to) if skip_to else None
-    document = tag("html", tag("head", *head), tag("body", skip, _top(brand), tag("main", *body), class_=width), lang="en")
+    document = tag(
+        "html", tag("head", *head), tag("body", skip, _top(brand), tag("main", *body), class_=width), lang="en"
+    )
     return Response(f"<!doctype html>{document}", media_type=MediaType.HTML, status_code=status, headers=_HEADERS)
 
 

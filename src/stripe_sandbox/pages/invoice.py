@@ -6,10 +6,8 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.pages.frame import page
 from stripe_sandbox.pages.markup import Markup, tag
-from stripe_sandbox.pages.refusals import show_error
 from stripe_sandbox.pages.words import badge, day, money
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.sandbox import Sandbox
@@ -19,8 +17,6 @@ class InvoicePage(Controller):
     """`/invoice/{id}`; `invoice_pdf` names a page too, since a browser prints it as well."""
 
     path = "/invoice/{invoice_id:str}"
-    include_in_schema = False
-    exception_handlers = {ApiError: show_error}  # noqa: RUF012  # as Litestar declares it
 
     @get(["/", "/pdf"])
     async def show(self, sandbox: NamedDependency[Sandbox], invoice_id: FromPath[str]) -> Response[Any]:

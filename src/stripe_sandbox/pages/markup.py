@@ -28,7 +28,7 @@ def render(child: Child) -> Markup:
     return Markup("".join(map(render, child)))
 
 
-def tag(name: str, *children: Child, **attributes: str | int | bool | None) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Markup:
     """Write an element. An attribute named like a Python word ends in `_`; False and None leave it out."""
     opening = f"<{name}{''.join(map(_attribute, attributes, attributes.values()))}>"
     return Markup(opening if name in _VOID else f"{opening}{render(children)}</{name}>")

@@ -3,12 +3,14 @@
 from typing import Any, Final
 
 from litestar import Request, Response
+from litestar.exceptions import HTTPException
 
 from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.pages.frame import page
 from stripe_sandbox.pages.markup import Child, tag
 
 _NOT_FOUND: Final = 404
+_SERVER_ERROR: Final = 500
 
 
 def refusal(title: str, *body: Child, status: int) -> Response[str]:
@@ -27,3 +29,10 @@ def show_error(request: Request[Any, Any, Any], error: ApiError) -> Response[str
     )
     room = tag("p", tag("a", "Go to the control room", href="/"))
     return refusal(title, tag("p", error.message), tag("p", hint, class_="soft"), room, status=error.status)
+
+
+def show_misuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
+    """What the framework refused: a mistyped address, a missing part of it."""
+    if error.status_code >= _SERVER_ERROR:
+        raise error
+    return show_error(request, ApiError("The address is not complete.", status=error.status_code))

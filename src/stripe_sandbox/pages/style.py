@@ -101,4 +101,4 @@ nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.1rem}
 @media(prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
 @media print{.top,button,form{display:none}body{background:none}.card{border:0;box-shadow:none;padding:0}}
 """
-STYLE: Final = "".join((_COLOURS, _GROUND, _FRAME, _CONTROLS, _ROOM)).replace("\n", "")
+STYLE: Final = f"{_COLOURS}{_GROUND}{_FRAME}{_CONTROLS}{_ROOM}".replace("\n", "")

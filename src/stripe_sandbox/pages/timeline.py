@@ -1,0 +1,129 @@
+"""The time line of events, and each attempt to deliver them."""
+
+from itertools import islice
+from typing import Final
+
+import msgspec
+from litestar import Response
+
+from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.pages.frame import button, page, section
+from stripe_sandbox.pages.markup import Child, Markup, tag
+from stripe_sandbox.pages.words import badge, clock_time
+from stripe_sandbox.resource import Resource
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.webhooks.delivery import Attempt
+from stripe_sandbox.webhooks.envelope import envelope
+
+_SHOWN: Final = 20
+_ATTEMPTS_SHOWN: Final = 3
+_OK: Final = range(200, 300)
+
+
+def time_line(sandbox: Sandbox, *, before: str | None, refresh: bool) -> Markup:
+    """The newest events, or those older than `before`."""
+    table = sandbox.world.store.table("event")
+    if before is not None and before not in table:
+        raise ApiError(f"No such event: '{before}'", status=404)
+    records = list(islice(table.newest_first(before=before), _SHOWN + 1))
+    attempts = _attempts_by_event(sandbox, {record["id"] for record in records})
+    rows = [_entry(record, attempts.get(record["id"], [])) for record in records[:_SHOWN]]
+    further = records[_SHOWN - 1]["id"] if len(records) > _SHOWN else None
+    return section(
+        "Events",
+        _reading(refresh=refresh, before=before),
+        tag("ol", *rows, class_="rows") if rows else tag("p", "Nothing has happened yet.", class_="soft"),
+        tag("p", tag("a", "Older events", href=f"/?before={further}#events", class_="button")) if further else None,
+        key="events",
+    )
+
+
+def _reading(*, refresh: bool, before: str | None) -> Markup:
+    if before is not None:
+        return tag("p", tag("a", "Back to the newest events", href="/#events"))
+    if refresh:
+        return tag("p", "Newest first, read again every 5 seconds. ", tag("a", "Stop that", href="/#events"))
+    return tag("p", "Newest first. ", tag("a", "Read again every 5 seconds", href="/?refresh=true#events"))
+
+
+def _attempts_by_event(sandbox: Sandbox, wanted: set[str]) -> dict[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = {}
+    for attempt in sandbox.deliverer.attempts:
+        if attempt.event in wanted:
+            found.setdefault(attempt.event, []).append(attempt)
+    return found
+
+
+def _entry(record: Resource, attempts: list[Attempt]) -> Markup:
+    hidden = len(attempts) - _ATTEMPTS_SHOWN
+    return tag(
+        "li",
+        tag(
+            "div",
+            tag("h3", tag("a", record["type"], href=f"/event/{record['id']}", class_="code")),
+            tag("span", clock_time(record["created"]), class_="small soft"),
+            class_="spread",
+        ),
+        tag(
+            "div",
+            tag("span", record["object"].get("id", ""), class_="code soft"),
+            tag("span", *_states(record)),
+            class_="spread",
+        ),
+        tag("p", f"{hidden} earlier attempts", class_="small soft") if hidden > 0 else None,
+        _attempt_list(attempts[-_ATTEMPTS_SHOWN:]),
+        button(
+            f"/control/events/{record['id']}/resend",
+            "Send again",
+            look="plain small",
+            says=f"Send again: {record['type']}",
+        )
+        if record["deliveries"]
+        else None,
+    )
+
+
+def _states(record: Resource) -> list[Child]:
+    states: list[str] = list(record["deliveries"].values())
+    return [badge(state) for state in states] or ["No endpoint listened"]
+
+
+def _attempt_list(attempts: list[Attempt]) -> Markup | None:
+    return tag("ul", *map(_attempt, attempts), class_="attempts small") if attempts else None
+
+
+def _attempt(attempt: Attempt) -> Markup:
+    succeeded = attempt.status in _OK
+    answer = str(attempt.status) if attempt.status is not None else "No answer"
+    words = attempt.body if attempt.error is None else attempt.error
+    return tag(
+        "li",
+        tag("span", answer, class_=f"badge {'good' if succeeded else 'bad'}"),
+        f" Attempt {attempt.attempt} to ",
+        tag("span", attempt.url, class_="code"),
+        f", {attempt.duration_ms:.0f} ms" if attempt.attempt else None,
+        tag("span", ": ", tag("code", words), class_="soft") if words else None,
+        tag("span", ". Next at ", clock_time(attempt.next_attempt_at)) if attempt.next_attempt_at else None,
+    )
+
+
+def show_event(sandbox: Sandbox, record: Resource) -> Response[str]:
+    """One event with its payload, in the version of the account, and all attempts."""
+    attempts = [attempt for attempt in sandbox.deliverer.attempts if attempt.event == record["id"]]
+    payload = msgspec.json.format(msgspec.json.encode(envelope(record, record["api_version"])), indent=2).decode()
+    resend = button(f"/control/events/{record['id']}/resend", "Send again", look="main")
+    return page(
+        record["type"],
+        tag("p", tag("a", "Control room", href="/#events")),
+        tag(
+            "div", tag("h1", record["type"]), tag("p", record["id"], ", ", clock_time(record["created"]), class_="soft")
+        ),
+        section(
+            "Deliveries",
+            tag("p", *_states(record)),
+            _attempt_list(attempts),
+            resend if record["deliveries"] else None,
+            key="deliveries",
+        ),
+        section("Payload", tag("pre", tag("code", payload), tabindex="0"), key="payload"),
+    )
