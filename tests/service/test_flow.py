@@ -117,6 +117,10 @@ def test_start_up_refuses_what_cannot_work(tmp_path: Path) -> None:
     assert "BILLING_STRIPE_SECRET_KEY is missing" in nothing.stderr
     assert "BILLING_PRICE_PRO is missing" in nothing.stderr
     settings = settings_of(f"sqlite:///{tmp_path}/billing.db", "http://127.0.0.1:9")
+    missing = run_billing("serve", "--port", str(free_port()), settings=settings, folder=tmp_path)
+    assert missing.returncode == 5, missing.stderr
+    assert "billing migrate" in missing.stderr
+    (tmp_path / "billing.db").touch()
     behind = run_billing("serve", "--port", str(free_port()), settings=settings, folder=tmp_path)
     assert behind.returncode == 4, behind.stderr
     assert "billing migrate" in behind.stderr
@@ -134,7 +138,7 @@ def test_accounts_and_keys_by_the_command_line(tmp_path: Path) -> None:
         assert ran.returncode == code, ran.stderr
         return ran.stdout if code == 0 else ran.stderr
 
-    billing("accounts", "show", "x@example.com", code=4)
+    assert "billing migrate" in billing("accounts", "show", "x@example.com", code=5)
     billing("migrate")
     made = json.loads(billing("accounts", "create", "--email", "Ada@Example.com", "--name", "Ada", "--json"))
     assert made["account"] == {

@@ -7,7 +7,7 @@ import click
 
 from billing.errors import BillingError, StoreUnavailable
 from billing_service.settings import SettingsInvalid
-from billing_sql import SchemaMismatch
+from billing_sql import DatabaseUnusable, SchemaMismatch
 
 EXIT_CODES: Mapping[int, str] = {
     0: "done",
@@ -53,6 +53,8 @@ def failures() -> Generator[None]:
         raise SettingsWrong(f"the settings are not complete:\n{lines}") from None
     except SchemaMismatch as mismatch:
         raise SchemaWrong(str(mismatch)) from None
+    except DatabaseUnusable as unusable:
+        raise Unreachable(str(unusable)) from None
     except StoreUnavailable as unavailable:
         raise Unreachable(str(unavailable.__cause__ or unavailable)) from None
     except BillingError as refused:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import sys
 
 import click
 import uvicorn
@@ -33,6 +35,9 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
     os.environ[LOG_FORMAT_VARIABLE] = log_format
     os.environ[LOG_REQUESTS_VARIABLE] = "1" if log_requests else "0"
     configure_logs("json" if log_format == "json" else "text")
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn finishes what is in flight and then raises the signal again: by then the stop was a clean one.
+        signal.signal(stop, lambda *_: sys.exit(0))
     uvicorn.run(
         "billing_service.asgi:create_app_from_environment",
         factory=True,
