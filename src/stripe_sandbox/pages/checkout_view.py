@@ -34,9 +34,7 @@ def open_checkout(world: World, session: Resource, *, message: str | None = None
         title,
         note(message, " Choose another card to try again.", tone="bad") if message else None,
         tag("h1", title, " at ", brand),
-        _summary(world, session),
-        _payment(world, session),
-        width="medium two-columns",
+        tag("div", _summary(world, session), _payment(world, session), class_="two"),
         brand=brand,
     )
 
@@ -60,7 +58,7 @@ def _summary(world: World, session: Resource) -> Markup:
         "section",
         tag("h2", "Your order", id="order"),
         _headline(session, items),
-        tag("ul", *rows, class_="rows") if rows else None,
+        tag("ul", *rows, class_="rows") if len(rows) > 1 else None,
         _trial(world, session, items),
         button(f"/pay/{session['id']}/leave", f"Leave without {_verb(session)}", look="plain"),
         class_="card",
@@ -79,7 +77,11 @@ def _headline(session: Resource, items: list[Resource]) -> Markup | None:
     how_often = " ".join(dict.fromkeys(rhythm(item["price"]) for item in items if item["price"]["recurring"]))
     total = sum(int(item["amount_total"]) for item in items)
     amount = tag("span", money(total, session["currency"]), class_="price")
-    return tag("p", amount, tag("span", " ", how_often, class_="soft") if how_often else None)
+    price = tag("p", amount, tag("span", " ", how_often, class_="soft") if how_often else None)
+    if len(items) > 1:
+        return price
+    several = tag("p", _quantity(items[0]), class_="small soft") if items[0]["quantity"] > 1 else None
+    return tag("div", tag("p", items[0]["description"], class_="strong"), price, several)
 
 
 def _trial(world: World, session: Resource, items: list[Resource]) -> Markup | None:

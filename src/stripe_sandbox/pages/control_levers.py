@@ -33,18 +33,15 @@ def clock(world: World) -> Markup:
     steps = {"day": "Advance a day", "renewal": "Advance to the next renewal", "month": "Advance a month"}
     if due is None:
         del steps["renewal"]
-    return section(
-        "Clock",
-        tag(
-            "dl",
-            *(tag("dt", "In here it is"), tag("dd", clock_time(world.clock.now()), class_="strong")),
-            *((tag("dt", "Ahead by"), tag("dd", f"{ahead / _DAY_SECONDS:.1f} days")) if ahead else ()),
-            *((tag("dt", "Next renewal"), tag("dd", clock_time(due))) if due else ()),
-            class_="facts",
-        ),
-        tag("div", *(button("/control/clock", words, step=step) for step, words in steps.items()), class_="row"),
-        key="clock",
+    moved = tag("div", *(button("/control/clock", words, step=step) for step, words in steps.items()), class_="row")
+    facts = tag(
+        "dl",
+        *(tag("dt", "In here it is"), tag("dd", clock_time(world.clock.now()), class_="strong")),
+        *((tag("dt", "Ahead by"), tag("dd", f"{ahead / _DAY_SECONDS:.1f} days")) if ahead else ()),
+        *((tag("dt", "Next renewal"), tag("dd", clock_time(due))) if due else ()),
+        class_="facts",
     )
+    return section("Clock", tag("div", facts, moved, class_="spread"), key="clock")
 
 
 def connection(sandbox: Sandbox) -> Markup:

@@ -44,7 +44,6 @@ def show_room(sandbox: Sandbox, *, done: str | None, before: str | None, refresh
         _checkouts(world),
     )
     right = (
-        levers.clock(world),
         levers.endpoints(world),
         levers.delivery(sandbox.deliverer.settings),
         levers.faults(sandbox.faults.active),
@@ -57,6 +56,7 @@ def show_room(sandbox: Sandbox, *, done: str | None, before: str | None, refresh
         note(done) if done else None,
         tag("div", tag("h1", "Control room"), _counts(sandbox), class_="stack"),
         tag("nav", places, aria_label="On this page"),
+        levers.clock(world),
         tag("div", tag("div", *left), tag("div", *right), class_="room"),
         width="wide",
         brand="Stripe sandbox",

@@ -16,14 +16,14 @@ _GROUND: Final = """
 *,*::before,*::after{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--ground);color:var(--ink);font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
-"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+"Helvetica Neue",Arial,sans-serif;overflow-wrap:break-word}
 h1,h2,h3,p,ul,ol,dl,dd,figure,fieldset{margin:0;padding:0}
 h1{font-size:1.6rem;line-height:1.25;letter-spacing:-.015em}
 h2{font-size:1.15rem;line-height:1.3}
 h3{font-size:1rem;line-height:1.4}
 ul,ol{list-style:none}
 a{color:var(--accent);text-underline-offset:.15em}
-code,.code{font:.85em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
+code,.code{font:.85em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;overflow-wrap:anywhere}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px;border-radius:.4rem}
 .skip{position:absolute;left:-999rem}
 .skip:focus{left:1rem;top:1rem;background:var(--card);padding:.5rem 1rem;z-index:2}
@@ -58,8 +58,8 @@ background:var(--accent-soft);color:var(--accent);white-space:nowrap}
 .note{border-radius:.75rem;padding:.8rem 1rem;font-weight:550;background:var(--accent-soft);color:var(--ink)}
 .note.good{background:var(--good-soft);color:var(--good)}
 .note.bad{background:var(--bad-soft);color:var(--bad)}
-@media(min-width:54rem){.two{grid-template-columns:5fr 6fr;align-items:start}.two>.note{grid-column:1/-1}
-.two>h1{grid-column:1/-1}}
+.two{display:grid;gap:1.5rem;grid-template-columns:minmax(0,1fr);align-items:start}
+@media(min-width:54rem){.two{grid-template-columns:minmax(0,4fr) minmax(0,6fr)}}
 """
 _CONTROLS: Final = """
 button,.button{font:inherit;font-weight:600;font-size:.9375rem;min-height:2.75rem;padding:.5rem 1rem;cursor:pointer;
@@ -71,10 +71,12 @@ button.main:hover,.button.main:hover{filter:brightness(1.08);color:var(--accent-
 button.harm{border-color:var(--bad);color:var(--bad)}
 button.plain{border-color:transparent;background:none;color:var(--accent);text-decoration:underline;
 text-underline-offset:.15em;padding:.5rem .25rem}
-button.choice{width:100%;display:grid;gap:0 1rem;grid-template-columns:1fr auto;text-align:left;justify-items:start;
-padding:.7rem 1rem}
-button.choice>:nth-child(2){font-weight:400;font-size:.85em;align-self:center}
-button.choice>:nth-child(3){grid-column:1/-1;font-weight:400;font-size:.875rem}
+button.small{min-height:2rem;padding:0 .25rem;font-size:.875rem}
+button.choice{width:100%;display:grid;gap:.1rem 1rem;grid-template-columns:minmax(0,1fr);text-align:left;
+justify-items:start;padding:.7rem 1rem}
+button.choice>:nth-child(n+2){font-weight:400;font-size:.875rem}
+@media(min-width:30rem){button.choice{grid-template-columns:minmax(0,1fr) auto}
+button.choice>:nth-child(2){align-self:center}button.choice>:nth-child(3){grid-column:1/-1}}
 button.choice:not(.main)>:nth-child(n+2){color:var(--soft)}
 label,legend{font-weight:600;font-size:.9375rem}
 fieldset{border:0;min-width:0}
@@ -95,7 +97,7 @@ _ROOM: Final = """
 .room{display:grid;gap:1.5rem;grid-template-columns:minmax(0,1fr);align-items:start}
 .room>div{display:grid;gap:1.5rem;grid-template-columns:minmax(0,1fr)}
 @media(min-width:64rem){.room{grid-template-columns:minmax(0,7fr) minmax(0,5fr)}}
-.attempts{border-left:2px solid var(--line);padding-left:.9rem;margin-top:.4rem;display:grid;gap:.35rem}
+.attempts{border-left:2px solid var(--line);padding-left:.9rem;margin:.35rem 0;display:grid;gap:.35rem}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.1rem}
 @media(prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}

@@ -11,6 +11,7 @@ from stripe_sandbox.pages.frame import button, page, section
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.words import badge, clock_time
 from stripe_sandbox.resource import Resource
+from stripe_sandbox.resources.webhook_endpoints import ENDPOINT
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.webhooks.delivery import Attempt
 from stripe_sandbox.webhooks.envelope import envelope
@@ -27,7 +28,8 @@ def time_line(sandbox: Sandbox, *, before: str | None, refresh: bool) -> Markup:
         raise ApiError(f"No such event: '{before}'", status=404)
     records = list(islice(table.newest_first(before=before), _SHOWN + 1))
     attempts = _attempts_by_event(sandbox, {record["id"] for record in records})
-    rows = [_entry(record, attempts.get(record["id"], [])) for record in records[:_SHOWN]]
+    addressed = len(sandbox.world.rows(ENDPOINT)) > 1
+    rows = [_entry(record, attempts.get(record["id"], []), addressed=addressed) for record in records[:_SHOWN]]
     further = records[_SHOWN - 1]["id"] if len(records) > _SHOWN else None
     return section(
         "Events",
@@ -54,54 +56,46 @@ def _attempts_by_event(sandbox: Sandbox, wanted: set[str]) -> dict[str, list[Att
     return found
 
 
-def _entry(record: Resource, attempts: list[Attempt]) -> Markup:
+def _entry(record: Resource, attempts: list[Attempt], *, addressed: bool) -> Markup:
     hidden = len(attempts) - _ATTEMPTS_SHOWN
+    title = tag("h3", tag("a", record["type"], href=f"/event/{record['id']}", class_="code"))
     return tag(
         "li",
-        tag(
-            "div",
-            tag("h3", tag("a", record["type"], href=f"/event/{record['id']}", class_="code")),
-            tag("span", clock_time(record["created"]), class_="small soft"),
-            class_="spread",
-        ),
-        tag(
-            "div",
-            tag("span", record["object"].get("id", ""), class_="code soft"),
-            tag("span", *_states(record)),
-            class_="spread",
-        ),
+        tag("div", title, tag("span", clock_time(record["created"]), class_="small soft"), class_="spread"),
+        tag("p", record["object"].get("id", ""), class_="code soft"),
         tag("p", f"{hidden} earlier attempts", class_="small soft") if hidden > 0 else None,
-        _attempt_list(attempts[-_ATTEMPTS_SHOWN:]),
-        button(
-            f"/control/events/{record['id']}/resend",
-            "Send again",
-            look="plain small",
-            says=f"Send again: {record['type']}",
-        )
-        if record["deliveries"]
-        else None,
+        _attempt_list(attempts[-_ATTEMPTS_SHOWN:], addressed=addressed),
+        tag("div", *_states(record), _resend(record), class_="row"),
     )
+
+
+def _resend(record: Resource) -> Markup | None:
+    if not record["deliveries"]:
+        return None
+    action = f"/control/events/{record['id']}/resend"
+    return button(action, "Send again", look="plain small", says=f"Send again: {record['type']}")
 
 
 def _states(record: Resource) -> list[Child]:
     states: list[str] = list(record["deliveries"].values())
-    return [badge(state) for state in states] or ["No endpoint listened"]
+    return [badge(state) for state in states] or [tag("span", "No endpoint listened", class_="small soft")]
 
 
-def _attempt_list(attempts: list[Attempt]) -> Markup | None:
-    return tag("ul", *map(_attempt, attempts), class_="attempts small") if attempts else None
+def _attempt_list(attempts: list[Attempt], *, addressed: bool) -> Markup | None:
+    if not attempts:
+        return None
+    return tag("ul", *(_attempt(attempt, addressed=addressed) for attempt in attempts), class_="attempts small")
 
 
-def _attempt(attempt: Attempt) -> Markup:
-    succeeded = attempt.status in _OK
-    answer = str(attempt.status) if attempt.status is not None else "No answer"
+def _attempt(attempt: Attempt, *, addressed: bool) -> Markup:
+    """One try and its answer; `addressed` says where it went, which is clear when there is one endpoint."""
+    tone = "good" if attempt.status in _OK else "bad"
     words = attempt.body if attempt.error is None else attempt.error
     return tag(
         "li",
-        tag("span", answer, class_=f"badge {'good' if succeeded else 'bad'}"),
-        f" Attempt {attempt.attempt} to ",
-        tag("span", attempt.url, class_="code"),
-        f", {attempt.duration_ms:.0f} ms" if attempt.attempt else None,
+        tag("span", str(attempt.status or "No answer"), class_=f"badge {tone}"),
+        f" Attempt {attempt.attempt}, {attempt.duration_ms:.0f} ms" if attempt.attempt else " Not sent",
+        tag("span", " to ", tag("span", attempt.url, class_="code")) if addressed else None,
         tag("span", ": ", tag("code", words), class_="soft") if words else None,
         tag("span", ". Next at ", clock_time(attempt.next_attempt_at)) if attempt.next_attempt_at else None,
     )
@@ -121,7 +115,7 @@ def show_event(sandbox: Sandbox, record: Resource) -> Response[str]:
         section(
             "Deliveries",
             tag("p", *_states(record)),
-            _attempt_list(attempts),
+            _attempt_list(attempts, addressed=True),
             resend if record["deliveries"] else None,
             key="deliveries",
         ),
