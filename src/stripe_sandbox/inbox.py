@@ -28,6 +28,12 @@ class Delivery(NamedTuple):
         return decode(self.body)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    """The default of 5 makes a burst of deliveries wait a second for a repeated SYN."""
+
+
 class WebhookInbox:
     """A server on a free port of 127.0.0.1 while it is entered; every request gets the next planned answer."""
 
@@ -35,8 +41,7 @@ class WebhookInbox:
         self.deliveries: list[Delivery] = []
         self._answers: list[int] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._take))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self._take))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}/webhooks"
 

@@ -65,6 +65,6 @@ class Sandbox:
         await self.deliverer.reset()
         self.world.reset()
         self.deliverer.change(DeliverySettings().changed(dict(self.config.delivery)))
-        self.faults.replace([])
+        self.faults.reset()
         seed(self.world)
         self.world.commit()

@@ -1,11 +1,25 @@
 """Serving the app: on a socket of its own, in the foreground or in a thread."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Generator
 
 import uvicorn
 from litestar import Litestar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from stripe_sandbox.app import CONNECTION
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands its connection to the app, which is told to drop some of them without a byte of an answer."""
+
+    def connection_made(  # type: ignore[override]  # uvicorn narrows the transport, and so must we
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, CONNECTION: transport}
 
 
 class Server(uvicorn.Server):
@@ -33,6 +47,7 @@ def server_for(app: Litestar, *, log_level: str = "critical") -> Server:
     """A server that logs nothing below its level: dropped connections are often meant here."""
     settings = uvicorn.Config(
         app,
+        http=_Protocol,
         lifespan="on",
         ws="none",
         loop="asyncio",

@@ -1,6 +1,6 @@
 """A running sandbox, a receiver of its webhooks, and the official SDK pointed at it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import stripe
@@ -55,6 +55,13 @@ def inbox(session_inbox: WebhookInbox, stripe_sandbox: SandboxServer) -> Webhook
 @pytest.fixture
 def client(box: SandboxServer) -> stripe.StripeClient:
     return stripe.StripeClient(box.api_key, base_addresses={"api": box.url})
+
+
+@pytest.fixture
+def raw(client: stripe.StripeClient) -> Callable[..., object]:
+    """The SDK's `raw_request`, for what its types would not let through."""
+    # The SDK leaves its parameters untyped.
+    return client.raw_request  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 @pytest.fixture

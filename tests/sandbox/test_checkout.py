@@ -1,11 +1,19 @@
 """Checkout sessions, by the official SDK over real HTTP."""
 
-import httpx
+from collections.abc import Callable
+from typing import cast
+
 import pytest
 import stripe
 
 from stripe_sandbox.control.client import ControlError
 from stripe_sandbox.testing import SandboxServer, WebhookInbox
+
+
+def param_of(error: stripe.StripeError) -> str:
+    """The parameter an error names; the SDK's own attribute for it is untyped."""
+    body = cast("dict[str, dict[str, str]]", error.json_body)
+    return body["error"]["param"]
 
 
 def new_session(client: stripe.StripeClient, customer: str | None = None) -> stripe.checkout.Session:
@@ -30,7 +38,7 @@ def test_a_session_begins_open_with_an_address_and_no_subscription(client: strip
     assert len(session.id) == len("cs_test_a1") + 56
     assert (session.status, session.payment_status, session.subscription) == ("open", "unpaid", None)
     assert session.amount_total == 5800
-    assert httpx.get(str(session.url)).status_code == 200
+    assert str(session.url).endswith(f"/pay/{session.id}")
 
 
 def test_paying_completes_the_session(client: stripe.StripeClient, box: SandboxServer) -> None:
@@ -47,9 +55,7 @@ def test_paying_completes_the_session(client: stripe.StripeClient, box: SandboxS
     assert subscription["items"].data[0].quantity == 2
 
 
-def test_a_paid_session_tells_its_story(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
+def test_a_paid_session_tells_its_story(client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox) -> None:
     """A purchase emits the customer, the subscription, its paid invoice and the completed session."""
     session = new_session(client)
     box.control.set_delivery(concurrency=1)
@@ -71,9 +77,7 @@ def test_a_paid_session_tells_its_story(
 
 
 @pytest.mark.parametrize("card", ["declined", "insufficient_funds"])
-def test_a_refused_card_leaves_the_session_open(
-    client: stripe.StripeClient, box: SandboxServer, card: str
-) -> None:
+def test_a_refused_card_leaves_the_session_open(client: stripe.StripeClient, box: SandboxServer, card: str) -> None:
     """After a declined card the session is open still, nothing was created, and another card can pay."""
     session = new_session(client)
     assert box.control.pay(session.id, card).outcome == "declined"
@@ -86,9 +90,7 @@ def test_authentication_can_wait_fail_and_complete(client: stripe.StripeClient, 
     """The 3-D Secure card pays only once its owner has authenticated."""
     session = new_session(client)
     control = box.control
-    assert control.pay(session.id, "authentication", authentication="pending").outcome == (
-        "authentication_required"
-    )
+    assert control.pay(session.id, "authentication", authentication="pending").outcome == ("authentication_required")
     assert control.pay(session.id, "authentication", authentication="fails").outcome == "declined"
     assert client.v1.checkout.sessions.retrieve(session.id).status == "open"
     assert control.pay(session.id, "authentication").outcome == "paid"
@@ -150,7 +152,7 @@ def test_expires_at_is_right_by_the_callers_clock_after_ours_has_moved(
     assert client.v1.checkout.sessions.retrieve(session.id).status == "expired"
     with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.checkout.sessions.create({**given, "expires_at": box.control.clock().wall + 60})
-    assert caught.value.param == "expires_at"
+    assert param_of(caught.value) == "expires_at"
 
 
 def test_line_items_are_listed_and_expanded(client: stripe.StripeClient) -> None:
@@ -197,31 +199,27 @@ def test_a_trial_asks_for_no_payment(client: stripe.StripeClient, box: SandboxSe
 
 
 @pytest.mark.parametrize(
-    ("succeeds", "payment_status", "subscription_status", "event"),
-    [
-        (True, "paid", "active", "checkout.session.async_payment_succeeded"),
-        (False, "unpaid", "past_due", "checkout.session.async_payment_failed"),
-    ],
+    ("outcome", "payment_status", "subscription_status"),
+    [("succeeded", "paid", "active"), ("failed", "unpaid", "past_due")],
 )
-def test_a_bank_debit_is_confirmed_days_later(
+def test_a_bank_debit_is_confirmed_days_later(  # noqa: PLR0917  # fixtures and the table's columns
     client: stripe.StripeClient,
     box: SandboxServer,
     inbox: WebhookInbox,
-    succeeds: bool,  # noqa: FBT001  # a parameter of the table above
+    outcome: str,
     payment_status: str,
     subscription_status: str,
-    event: str,
 ) -> None:
     """A delayed payment completes the session unpaid; the bank's answer settles it and is told."""
     session = new_session(client)
     box.control.pay(session.id, "delayed")
     done = client.v1.checkout.sessions.retrieve(session.id)
     assert (done.status, done.payment_status) == ("complete", "unpaid")
-    box.control.settle(session.id, succeeds=succeeds)
+    box.control.settle(session.id, succeeds=outcome == "succeeded")
     box.control.flush()
     assert client.v1.checkout.sessions.retrieve(session.id).payment_status == payment_status
     assert client.v1.subscriptions.retrieve(str(done.subscription)).status == subscription_status
-    assert event in inbox.types
+    assert f"checkout.session.async_payment_{outcome}" in inbox.types
 
 
 @pytest.mark.parametrize(
@@ -238,7 +236,7 @@ def test_a_bank_debit_is_confirmed_days_later(
     ],
 )
 def test_what_stripe_refuses_is_refused_by_name(
-    client: stripe.StripeClient, changes: dict[str, object], param: str
+    raw: Callable[..., object], changes: dict[str, object], param: str
 ) -> None:
     """Unknown parameters, values of old versions and things that do not exist are 400s that name the parameter."""
     given = {
@@ -248,16 +246,5 @@ def test_what_stripe_refuses_is_refused_by_name(
         **changes,
     }
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        client.raw_request("post", "/v1/checkout/sessions", **given)
-    assert (caught.value.http_status, caught.value.param) == (400, param)
-
-
-def test_a_person_can_click_through(client: stripe.StripeClient) -> None:
-    """The page's own forms decline, leave and pay, and lead back to the addresses the caller gave."""
-    session = new_session(client)
-    page = str(session.url)
-    assert "declined" in httpx.post(page, data={"card": "declined"}).text
-    left = httpx.post(f"{page}/leave")
-    assert (left.status_code, left.headers["location"]) == (303, "https://example.com/back")
-    paid = httpx.post(page, data={"card": "succeeds"})
-    assert paid.headers["location"] == f"https://example.com/thanks?session={session.id}"
+        raw("post", "/v1/checkout/sessions", **given)
+    assert (caught.value.http_status, param_of(caught.value)) == (400, param)

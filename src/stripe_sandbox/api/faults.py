@@ -56,6 +56,10 @@ class Faults:
         self.active = list(faults)
         self._recent.clear()
 
+    def reset(self) -> None:
+        self.replace([])
+        self.struck.clear()
+
     def latency_seconds(self, method: str, path: str) -> float:
         fault = self._take(method, path, lambda kind: kind == "latency")
         return 0.0 if fault is None else fault.latency_seconds

@@ -10,7 +10,6 @@ from stripe_sandbox.control import messages
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.sandbox import Sandbox
 
-
 LATEST = "latest"
 """Stands for the newest object of its kind, so that a line can be written down before the object exists."""
 

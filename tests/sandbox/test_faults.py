@@ -1,0 +1,95 @@
+"""Every fault of the API, as the official SDK meets it."""
+
+import time
+
+import httpx
+import pytest
+import stripe
+
+from stripe_sandbox.api.faults import Fault
+from stripe_sandbox.control.client import ControlError
+from stripe_sandbox.testing import SandboxServer
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "made"),
+    [
+        (Fault(kind="drop_before"), stripe.APIConnectionError, 0),
+        (Fault(kind="drop_after"), stripe.APIConnectionError, 1),
+        (Fault(kind="too_many_requests"), stripe.RateLimitError, 0),
+        (Fault(kind="stored_500"), stripe.APIError, 0),
+        (Fault(kind="key_in_use"), stripe.APIError, 0),
+        (Fault(kind="not_json"), stripe.APIError, 0),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else None,
+)
+def test_each_fault_is_the_error_the_sdk_makes_of_it(
+    client: stripe.StripeClient, box: SandboxServer, fault: Fault, error: type[stripe.StripeError], made: int
+) -> None:
+    """A fault strikes once, raises the SDK's own error for it, and changes the world or does not."""
+    box.control.set_faults(fault)
+    with pytest.raises(error):
+        client.v1.customers.create({"name": "Ada"})
+    assert box.control.faults().struck[fault.kind] >= 1
+    assert box.control.faults().faults == []
+    assert len(client.v1.customers.list().data) == made
+
+
+@pytest.mark.parametrize(("should_retry", "attempts"), [(None, 1), (False, 1), (True, 3)])
+def test_a_429_is_retried_only_when_stripe_says_so(
+    box: SandboxServer,
+    should_retry: bool | None,  # noqa: FBT001  # a parameter of the table above
+    attempts: int,
+) -> None:
+    """The SDK repeats a 429 only with `Stripe-Should-Retry: true`."""
+    client = stripe.StripeClient(box.api_key, base_addresses={"api": box.url}, max_network_retries=2)
+    box.control.set_faults(
+        Fault(kind="too_many_requests", count=None, should_retry=should_retry, retry_after_seconds=7)
+    )
+    with pytest.raises(stripe.RateLimitError) as caught:
+        client.v1.customers.list()
+    assert caught.value.headers is not None
+    assert caught.value.headers["retry-after"] == "7"
+    assert box.control.faults().struck["too_many_requests"] == attempts
+
+
+def test_latency_delays_the_answer(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A slow answer takes as long as it was told to."""
+    box.control.set_faults(Fault(kind="latency", latency_seconds=0.3))
+    begun = time.monotonic()
+    client.v1.customers.list()
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_the_rate_limit_counts_each_endpoint_by_itself(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """What exceeds the limit within one second is a 429; another endpoint is still free."""
+    box.control.set_faults(Fault(kind="rate_limit", per_second=5))
+    headers = {"Authorization": f"Bearer {box.api_key}"}
+    with httpx.Client(base_url=box.url, headers=headers) as fast:
+        statuses = [fast.get("/v1/subscriptions").status_code for _ in range(6)]
+    assert (statuses[:5], statuses[5]) == ([200] * 5, 429)
+    assert client.v1.customers.list().data == []
+
+
+def test_a_fault_strikes_what_it_names(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A fault for one method and path leaves other requests alone, and counts down."""
+    box.control.set_faults(Fault(kind="drop_before", method="POST", path="/v1/customers", count=2))
+    assert client.v1.customers.list().data == []
+    client.v1.products.create({"name": "Pro"})
+    for _ in range(2):
+        with pytest.raises(stripe.APIConnectionError):
+            client.v1.customers.create({})
+    client.v1.customers.create({})
+
+
+def test_faults_can_be_added_and_cleared(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A fault without an end stays until it is cleared; one that makes no sense is refused."""
+    box.control.add_fault(Fault(kind="not_json", count=None, status=503))
+    for _ in range(3):
+        with pytest.raises(stripe.APIError) as caught:
+            client.v1.customers.list()
+        assert caught.value.http_status == 503
+    box.control.clear_faults()
+    assert client.v1.customers.list().data == []
+    with pytest.raises(ControlError):
+        box.control.add_fault(Fault(kind="not_json", status=200))

@@ -1,0 +1,318 @@
+"""Webhooks: what arrives, how it is signed, when it is tried again, and how it goes wrong on demand."""
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import stripe
+
+from stripe_sandbox.control.client import ControlError
+from stripe_sandbox.testing import Delivery, SandboxServer, WebhookInbox
+
+SECRET = "whsec_test"
+
+
+def signed_by(delivery: Delivery, secret: str, *, tolerance_seconds: int | None = 300) -> bool:
+    """Whether the official SDK accepts a delivery under a secret."""
+    try:
+        # The SDK leaves the tolerance untyped.
+        stripe.WebhookSignature.verify_header(  # pyright: ignore[reportUnknownMemberType]
+            delivery.body.decode(), delivery.signature, secret, tolerance_seconds
+        )
+    except stripe.SignatureVerificationError:
+        return False
+    return True
+
+
+def change_something(client: stripe.StripeClient, count: int = 1) -> None:
+    for number in range(count):
+        client.v1.products.create({"name": f"Product {number}"})
+
+
+def test_the_sdk_constructs_the_event(client: stripe.StripeClient, inbox: WebhookInbox) -> None:
+    """A delivery passes the SDK's own signature check and becomes an Event with a full envelope."""
+    product = client.v1.products.create({"name": "Pro"}, {"idempotency_key": "k-1"})
+    (delivery,) = inbox.wait_for(1)
+    event = stripe.Webhook.construct_event(delivery.body, delivery.signature, SECRET)
+    assert (event.type, event.livemode, event.api_version) == ("product.created", False, stripe.api_version)
+    assert event.id.startswith("evt_1")
+    assert event.request is not None
+    assert event.request.idempotency_key == "k-1"
+    assert str(event.request.id).startswith("req_")
+    assert event.data.object["id"] == product.id
+
+
+def test_an_update_shows_what_was_before(client: stripe.StripeClient, inbox: WebhookInbox) -> None:
+    """`previous_attributes` holds the changed fields alone, of groups only the changed part."""
+    customer = client.v1.customers.create({"name": "Ada", "metadata": {"a": "1", "b": "2"}})
+    client.v1.customers.update(customer.id, {"name": "Bob", "metadata": {"a": "3", "c": "4"}})
+    inbox.wait_for(2)
+    (event,) = [event for event in inbox.events if event["type"] == "customer.updated"]
+    assert event["data"]["previous_attributes"] == {"name": "Ada", "metadata": {"a": "1", "c": None}}
+
+
+def test_only_a_2xx_counts_and_each_attempt_is_signed_anew(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """3xx, 4xx and 5xx are tried again with back-off until a 2xx; every attempt has a fresh signature."""
+    inbox.answer_next(302, 404, 500)
+    box.control.set_delivery(backoff_base_seconds=0.4)
+    change_something(client)
+    deliveries = inbox.wait_for(4)
+    assert len({delivery.signature for delivery in deliveries}) >= 3
+    assert all(signed_by(delivery, SECRET) for delivery in deliveries)
+    assert len({delivery.event["id"] for delivery in deliveries}) == 1
+    box.control.flush()
+    attempts = box.control.deliveries()
+    assert [(row.attempt, row.status) for row in attempts] == [(1, 302), (2, 404), (3, 500), (4, 200)]
+    waits = [later.at - sooner.at for sooner, later in pairwise(attempts)]
+    assert [wait >= 0.4 * 2**index for index, wait in enumerate(waits)] == [True] * 3
+
+
+def test_after_the_last_retry_an_event_stays_undelivered(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """An event that nobody took is listed by `delivery_success=false`, and can be sent again by hand."""
+    inbox.answer_next(500, 500, 500)
+    box.control.set_delivery(max_retries=2, backoff_base_seconds=0.02)
+    change_something(client)
+    counts = box.control.flush()
+    assert (counts.succeeded, counts.failed, counts.pending) == (0, 1, 0)
+    change_something(client)
+    box.control.flush()
+    (missed,) = client.v1.events.list({"delivery_success": False}).data
+    assert missed.pending_webhooks == 1
+    assert len(client.v1.events.list({"delivery_success": True}).data) == 1
+    assert box.control.resend(missed.id) == 1
+    box.control.flush()
+    assert client.v1.events.list({"delivery_success": False}).data == []
+    assert inbox.deliveries[-1].event["id"] == missed.id
+
+
+def test_an_endpoint_nobody_answers_at_is_retried(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A refused connection is an attempt without a status, and is tried again."""
+    client.v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/none", "enabled_events": ["product.created"]})
+    box.control.set_delivery(max_retries=1, backoff_base_seconds=0.02)
+    change_something(client)
+    assert box.control.flush().failed == 1
+    failed = [row for row in box.control.deliveries() if row.url.endswith("/none")]
+    assert [(row.attempt, row.status) for row in failed] == [(1, None), (2, None)]
+    assert failed[0].error is not None
+
+
+def test_an_endpoint_gets_what_it_asked_for(
+    client: stripe.StripeClient, raw: Callable[..., object], box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """`enabled_events` chooses, wildcards match, and a disabled or deleted endpoint gets nothing."""
+    (seeded,) = client.v1.webhook_endpoints.list().data
+    raw("post", f"/v1/webhook_endpoints/{seeded.id}", enabled_events=["customer.*"])
+    change_something(client)
+    client.v1.customers.create({})
+    box.control.flush()
+    assert inbox.types == ["customer.created"]
+    client.v1.webhook_endpoints.update(seeded.id, {"disabled": True})
+    client.v1.customers.create({})
+    assert client.v1.webhook_endpoints.delete(seeded.id).deleted is True
+    client.v1.customers.create({})
+    box.control.flush()
+    assert inbox.types == ["customer.created"]
+
+
+def test_a_made_endpoint_shows_its_secret_once(client: stripe.StripeClient, inbox: WebhookInbox) -> None:
+    """The secret of a new endpoint stands in the first answer only, and signs what it gets."""
+    made = client.v1.webhook_endpoints.create({"url": inbox.url, "enabled_events": ["product.created"]})
+    assert str(made.secret).startswith("whsec_")
+    assert "secret" not in client.v1.webhook_endpoints.retrieve(made.id).to_dict()
+    change_something(client)
+    deliveries = inbox.wait_for(2)
+    assert sorted(signed_by(delivery, str(made.secret)) for delivery in deliveries) == [False, True]
+
+
+def test_a_rolled_secret_signs_beside_the_old_one_for_a_while(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """After a roll both secrets verify; when the old one's time is over, only the new one does."""
+    (endpoint,) = client.v1.webhook_endpoints.list().data
+    new = box.control.roll_secret(endpoint.id, old_lives_seconds=1)
+    change_something(client)
+    (both,) = inbox.wait_for(1)
+    assert both.signature.count("v1=") == 2
+    assert (signed_by(both, SECRET), signed_by(both, new)) == (True, True)
+    time.sleep(1.1)
+    change_something(client)
+    only_new = inbox.wait_for(2)[1]
+    assert (signed_by(only_new, SECRET), signed_by(only_new, new)) == (False, True)
+
+
+def test_the_clock_of_the_world_does_not_age_signatures(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """Events of an advanced world are dated there, and signed with the real time the receiver checks."""
+    box.control.advance(90 * 24 * 3_600)
+    change_something(client)
+    (delivery,) = inbox.wait_for(1)
+    assert signed_by(delivery, SECRET)
+    assert delivery.event["created"] > time.time() + 89 * 24 * 3_600
+
+
+def test_duplicates_are_the_same_event_again(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """`duplicate` sends each event so many times, with one id."""
+    box.control.set_delivery(duplicate=3)
+    change_something(client)
+    box.control.flush()
+    assert len(inbox.deliveries) == 3
+    assert len({event["id"] for event in inbox.events}) == 1
+
+
+def test_two_event_objects_can_tell_of_one_change(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """`double_events` makes two events with ids of their own for one change."""
+    box.control.set_delivery(double_events=True)
+    change_something(client)
+    box.control.flush()
+    first, second = inbox.events
+    assert first["id"] != second["id"]
+    assert first["data"] == second["data"]
+    assert len(client.v1.events.list().data) == 2
+
+
+def test_reordering_shuffles_within_groups(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """With `reorder` every event arrives, in another order than it happened."""
+    box.control.set_delivery(reorder=6, concurrency=1)
+    change_something(client, 6)
+    box.control.flush()
+    arrived = [event["data"]["object"]["name"] for event in inbox.events]
+    assert sorted(arrived) == [f"Product {number}" for number in range(6)]
+    assert arrived != sorted(arrived)
+
+
+def test_a_small_group_does_not_wait_for_ever(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """A group that does not fill is delivered after a moment."""
+    box.control.set_delivery(reorder=50)
+    change_something(client, 2)
+    inbox.wait_for(2)
+
+
+def test_delay_holds_back_what_it_names(client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox) -> None:
+    """A delayed type comes after a later one that is not delayed; `flush` does not wait for the delay."""
+    box.control.set_delivery(delay_seconds=60, types=["product.created"])
+    change_something(client)
+    client.v1.customers.create({})
+    inbox.wait_for(1)
+    box.control.flush()
+    assert inbox.types == ["customer.created", "product.created"]
+
+
+def test_dropped_events_never_come_and_stay_listed(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """`drop` loses deliveries for good, and Stripe's list of undelivered events has them."""
+    box.control.set_delivery(drop=1, types=["product.*"])
+    change_something(client, 2)
+    client.v1.customers.create({})
+    assert box.control.flush().failed == 2
+    assert inbox.types == ["customer.created"]
+    missed = client.v1.events.list({"delivery_success": False, "types": ["product.created", "price.created"]})
+    assert len(missed.data) == 2
+
+
+def test_ties_give_events_one_and_the_same_second(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """With `ties` the time of events stands still while the world's moves on."""
+    box.control.set_delivery(ties=True)
+    change_something(client)
+    box.control.advance(10)
+    change_something(client)
+    box.control.flush()
+    assert len({event["created"] for event in inbox.events}) == 1
+    box.control.set_delivery(ties=False)
+    change_something(client)
+    box.control.flush()
+    assert len({event["created"] for event in inbox.events}) == 2
+
+
+@pytest.mark.parametrize("setting", ["bad_signature", "stale_signature"])
+def test_wrong_signatures_heal_by_retry(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox, setting: str
+) -> None:
+    """A forged or an old signature is refused by the SDK; once switched off, the retry is well signed."""
+    inbox.answer_next(400)
+    box.control.set_delivery(**{setting: True}, backoff_base_seconds=0.3)
+    change_something(client)
+    (wrong,) = inbox.wait_for(1)
+    box.control.set_delivery(**{setting: False})
+    assert not signed_by(wrong, SECRET)
+    assert signed_by(wrong, SECRET, tolerance_seconds=None) is (setting == "stale_signature")
+    assert signed_by(inbox.wait_for(2)[1], SECRET)
+
+
+def test_thin_payloads_and_the_other_mode(client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox) -> None:
+    """`thin` sends v2 notifications, `livemode` claims the other mode."""
+    box.control.set_delivery(thin=True)
+    change_something(client)
+    box.control.flush()
+    box.control.set_delivery(thin=False, livemode=True)
+    change_something(client)
+    box.control.flush()
+    thin, live = inbox.events
+    assert (thin["object"], "data" in thin) == ("v2.core.event", False)
+    assert (live["livemode"], live["data"]["object"]["livemode"]) == (True, True)
+
+
+def test_pausing_holds_and_resuming_delivers(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """While paused nothing goes out and `flush` returns at once; afterwards all of it comes."""
+    box.control.set_delivery(paused=True)
+    change_something(client, 3)
+    counts = box.control.flush()
+    assert (counts.pending, counts.held, inbox.deliveries) == (3, 3, [])
+    box.control.set_delivery(paused=False)
+    assert box.control.flush().succeeded == 3
+
+
+def test_a_hand_made_event_is_delivered_and_kept(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """`emit` sends anything, with its own time and past, and `/v1/events` knows it."""
+    made = box.control.emit(
+        "customer.subscription.updated",
+        {"id": "sub_x", "object": "subscription", "status": "from_the_future", "items": {"data": []}},
+        created=box.control.clock().now - 1,
+        previous_attributes={"status": "active"},
+    )
+    (delivery,) = inbox.wait_for(1)
+    assert delivery.event["data"]["previous_attributes"] == {"status": "active"}
+    assert client.v1.events.retrieve(made["id"]).data.object["status"] == "from_the_future"
+
+
+def test_settings_that_make_no_sense_are_refused(box: SandboxServer) -> None:
+    """An unknown setting or a share above one is a 400, and nothing changes."""
+    before = box.control.delivery()
+    for wrong in ({"colour": "red"}, {"drop": 2}, {"duplicate": 0}):
+        with pytest.raises(ControlError):
+            box.control.set_delivery(**wrong)
+    assert box.control.delivery() == before
+
+
+def test_events_are_listed_by_type_and_time_oldest_last(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """Events of chosen types are listed newest first; `ending_before` walks them oldest first."""
+    change_something(client, 3)
+    client.v1.customers.create({})
+    listed = client.v1.events.list({"types": ["product.created"]}).data
+    assert [event.data.object["name"] for event in listed] == ["Product 2", "Product 1", "Product 0"]
+    walked = client.v1.events.list({"type": "product.*", "ending_before": listed[2].id, "limit": 1})
+    assert [event.data.object["name"] for event in walked.auto_paging_iter()] == ["Product 1", "Product 2"]
+    box.control.advance(31 * 24 * 3_600)
+    assert client.v1.events.list().data == []
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.events.list({"type": "a", "types": ["b"]})
