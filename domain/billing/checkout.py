@@ -11,6 +11,9 @@ SESSION_LIFETIME = timedelta(hours=23)
 """How long a session stays open. Stripe allows 30 minutes to 24 hours and remembers idempotency keys for at least
 24 hours, so that a retry within a session's life always meets its first answer."""
 
+SLOWEST_PAYMENT = timedelta(days=14)
+"""How long a delayed payment, such as a bank debit, may take after its session is complete."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:

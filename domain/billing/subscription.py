@@ -42,14 +42,16 @@ class Status(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether the account has a subscription to manage, so that buying another one would be a mistake."""
-        return self in _LIVE
+        """Whether the account has a subscription to manage, so that buying another one would be a mistake.
+
+        One of an unknown status may be just that; one that is `incomplete` was never paid for.
+        """
+        return self is not Status.INCOMPLETE and not self.has_ended
 
 
 _STATUSES = {status.value: status for status in Status}
 _GRANTING = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
 _ENDED = frozenset({Status.CANCELED, Status.INCOMPLETE_EXPIRED})
-_LIVE = _GRANTING | {Status.UNPAID, Status.PAUSED}
 
 EXPECTED_NEXT: Mapping[Status, frozenset[Status]] = {
     Status.INCOMPLETE: frozenset({Status.ACTIVE, Status.TRIALING, Status.INCOMPLETE_EXPIRED, Status.CANCELED}),

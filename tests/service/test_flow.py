@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from support.dev import DevProcess
+from support.histories import stripe_get
 from support.service import ENTERPRISE, World, free_port, run_billing, session_of, settings_of, world_on
 
 
@@ -23,10 +24,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[World]:
 
 def subscription_of(world: World, session: str) -> str:
     """Answer what was bought with a session, as Stripe's API tells it."""
-    answer = httpx.get(
-        f"{world.box.url}/v1/checkout/sessions/{session}", headers={"Authorization": f"Bearer {world.box.api_key}"}
-    )
-    subscription: str = answer.json()["subscription"]
+    subscription: str = stripe_get(world.box, f"/v1/checkout/sessions/{session}")["subscription"]
     return subscription
 
 
@@ -105,9 +103,9 @@ def test_twenty_clicks_are_one_customer_and_one_session(world: World) -> None:
     assert sum(answer.status_code == 200 for answer in answers) >= 1
     addresses = {answer.json()["checkout_url"] for answer in answers if answer.status_code == 200}
     assert len(addresses) == 1
-    stripe = httpx.Client(base_url=world.box.url, headers={"Authorization": f"Bearer {world.box.api_key}"})
-    assert len(stripe.get("/v1/customers").json()["data"]) == 1
-    assert [held["id"] for held in stripe.get("/v1/checkout/sessions").json()["data"]] == [session_of(addresses.pop())]
+    assert len(stripe_get(world.box, "/v1/customers")["data"]) == 1
+    sessions = stripe_get(world.box, "/v1/checkout/sessions")["data"]
+    assert [held["id"] for held in sessions] == [session_of(addresses.pop())]
 
 
 def test_start_up_refuses_what_cannot_work(tmp_path: Path) -> None:

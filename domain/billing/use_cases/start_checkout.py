@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from billing.accounts import Customer
-from billing.checkout import SESSION_LIFETIME, Addresses, CheckoutAttempt, CheckoutSession, SessionState
+from billing.checkout import (
+    SESSION_LIFETIME,
+    SLOWEST_PAYMENT,
+    Addresses,
+    CheckoutAttempt,
+    CheckoutSession,
+    SessionState,
+)
 from billing.errors import AlreadySubscribed, CheckoutInProgress, CustomerMissing, SessionNotOpen
 from billing.identifiers import AccountId, AttemptId, CustomerId, SessionId, SubscriptionId
 from billing.plans import Catalogue, Tier
@@ -95,9 +102,15 @@ class StartCheckout:
             case SessionState.COMPLETE if session.subscription is not None and session.subscription not in known:
                 await self._ask_for_reread(session.subscription)
                 raise AlreadySubscribed
+            case SessionState.COMPLETE if session.subscription is None and self._may_still_be_paid(attempt):
+                raise AlreadySubscribed
             case SessionState.COMPLETE | SessionState.EXPIRED:
                 await self.attempts.remove(attempt.id)
                 return None
+
+    def _may_still_be_paid(self, attempt: CheckoutAttempt) -> bool:
+        """Whether a completed session without a subscription may be a bank debit on its way."""
+        return self.clock.now() < attempt.created_at + SLOWEST_PAYMENT
 
     def _fits(self, attempt: CheckoutAttempt, wanted: Tier) -> bool:
         """Whether the open session sells what is wanted, as it would be sold now."""
