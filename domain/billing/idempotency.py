@@ -12,6 +12,7 @@ Stripe in the background, and written only if no event was decided for it since 
 | `SubscriptionEnded`, `CustomerDeleted`                     | ended, whatever the order                           |
 | a snapshot strictly newer than `as_of`                     | applied                                             |
 | a snapshot of the same second that says something else     | applied in order of arrival, and re-read            |
+| a snapshot of what so far only a re-read has told of       | applied; if it says something else, re-read         |
 | an older snapshot                                          | not applied, re-read                                |
 | `CheckoutCompleted`, subscription not seen yet             | active with the tier sold, and re-read              |
 | `CheckoutCompleted`, subscription known                    | its state stays, re-read                            |
@@ -169,8 +170,9 @@ def _change(
     if current is not None and current.as_of is not None and created < current.as_of:
         return Decision(state=current, outcome=Outcome.STALE, reread=True)
     decision = _adopt(current, snapshot, as_of=created, account=account, catalogue=catalogue)
-    tied = current is not None and created == current.as_of
-    return replace(decision, reread=True) if tied and decision.outcome is Outcome.APPLIED else decision
+    # What only a re-read has told of (no `as_of` yet) may be newer than this, and so may a snapshot of this second.
+    in_doubt = current is not None and current.as_of in (None, created)
+    return replace(decision, reread=True) if in_doubt and decision.outcome is Outcome.APPLIED else decision
 
 
 def _complete_checkout(
