@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
-from sqlalchemy.sql.expression import ColumnElement, Executable
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.sql.expression import Executable
 
 from billing.accounts import Account, AccountView, ApiKey
 from billing.errors import AccountExists, AccountNotFound, ApiKeyNotFound

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from billing.accounts import Customer
 from billing.checkout import CheckoutAttempt
-from billing.errors import AccountNotFound, AlreadySubscribed, StoreUnavailable
+from billing.errors import AccountNotFound, AlreadySubscribed
 from billing.identifiers import AccountId, AttemptId, CustomerId, SessionId
 from billing.subscription import Status
 from billing_sql.database import SqlDatabase

@@ -1,7 +1,7 @@
 """The database: opened once by each process, and handed to every repository."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
@@ -95,7 +95,7 @@ class SqlDatabase:
             yield _TellingTransaction(transaction, self._telling)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _telling(self) -> Generator[None, None, None]:
         """Turn the drivers' errors into the domain's."""
         try:
             yield

@@ -39,14 +39,8 @@ class Gathering(Generic[Question, Answer]):
             together, self._waiting = self._waiting[:MAX_TOGETHER], self._waiting[MAX_TOGETHER:]
             try:
                 answers = await self._ask_all([question for question, _ in together])
-            except StoreUnavailable as unavailable:
-                for _, answer in together:
-                    if not answer.done():
-                        answer.set_exception(_again(unavailable))
             except BaseException as error:
-                for _, answer in together:
-                    if not answer.done():
-                        answer.set_exception(error if isinstance(error, Exception) else StoreUnavailable())
+                _fail([answer for _, answer in together], error)
                 if not isinstance(error, Exception):
                     raise
             else:
@@ -55,8 +49,14 @@ class Gathering(Generic[Question, Answer]):
                         answer.set_result(answers.get(question))
 
 
-def _again(unavailable: StoreUnavailable) -> StoreUnavailable:
-    """Make one for each that waits: a traceback that many raise grows with each of them."""
-    one = StoreUnavailable()
-    one.__cause__ = unavailable.__cause__
-    return one
+def _fail(answers: Sequence["asyncio.Future[Answer | None]"], error: BaseException) -> None:
+    """Tell everybody, each with an error of their own: a traceback that many raise grows with each of them."""
+    for answer in answers:
+        if answer.done():
+            continue
+        if isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
+            answer.set_exception(error)
+        else:
+            unavailable = StoreUnavailable()
+            unavailable.__cause__ = error.__cause__
+            answer.set_exception(unavailable)

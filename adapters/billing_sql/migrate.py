@@ -22,6 +22,7 @@ from billing_sql.addresses import PostgresAddress, SqliteAddress, parse_address
 from billing_sql.database import SqlDatabase
 from billing_sql.dialects.engine import Limits
 from billing_sql.dialects.postgresql_engine import PostgresEngine
+from billing_sql.dialects.sqlite_engine import begin_immediate
 from billing_sql.errors import DatabaseUnusable, SchemaAhead
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -71,7 +72,7 @@ def _migrate_sqlite(path: Path, to: str) -> None:
         connect_args={"isolation_level": None, "timeout": WAIT_SECONDS},
     )
     # The lock that writers take, before the revision is read; SQLite can roll back changes to a schema, too.
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(engine, "begin", begin_immediate)
     try:
         with engine.begin() as connection:
             _run(connection, to)

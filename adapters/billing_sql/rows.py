@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Row, Table
+from sqlalchemy import Column, Table
 
 from billing.accounts import Account, AccountView, ApiKey, Customer
 from billing.checkout import Addresses, CheckoutAttempt
@@ -69,13 +69,13 @@ def view_of(row: Any) -> AccountView:
     )
 
 
-def api_key_of(row: Row[Any]) -> ApiKey:
+def api_key_of(row: Any) -> ApiKey:
     """Read the columns `API_KEY`."""
     id_, account, created_at, revoked_at = row
     return ApiKey(id=id_, account=account, created_at=created_at, revoked_at=revoked_at)
 
 
-def customer_of(row: Row[Any]) -> Customer:
+def customer_of(row: Any) -> Customer:
     """Read the columns `CUSTOMER`."""
     account, generation, email, name, id_ = row
     return Customer(account=account, generation=generation, email=email, name=name, id=id_)
@@ -114,7 +114,7 @@ def subscription_row(held: Subscription) -> tuple[object, ...]:
     )
 
 
-def attempt_of(row: Row[Any]) -> CheckoutAttempt:
+def attempt_of(row: Any) -> CheckoutAttempt:
     """Read the columns `ATTEMPT`."""
     id_, account, customer, tier, price, success_url, cancel_url, created_at, expires_at, session = row
     return CheckoutAttempt(

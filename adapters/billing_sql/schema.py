@@ -14,4 +14,5 @@ def current_revision(connection: Connection) -> str | None:
     """Answer the database's revision; `None` if it was never migrated."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

@@ -6,7 +6,6 @@ What an unknown future may need to store is not checked here: statuses, tiers, o
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -33,6 +32,7 @@ accounts = Table(
     "accounts",
     metadata,
     Column("id", Text, primary_key=True),
+    # Lower-case.
     Column("email", Text, nullable=False, unique=True),
     Column("name", Text),
     Column("created_at", EpochSeconds, nullable=False),
@@ -42,7 +42,6 @@ accounts = Table(
     Column("status", StatusSlug),
     Column("current_period_end", EpochSeconds),
     Column("cancel_at_period_end", Boolean),
-    CheckConstraint("email = lower(email)", name="email_is_lower_case"),
 )
 
 api_keys = Table(
@@ -50,7 +49,7 @@ api_keys = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("hash", Text, nullable=False, unique=True),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("created_at", EpochSeconds, nullable=False),
     Column("revoked_at", EpochSeconds),
 )
@@ -58,7 +57,7 @@ api_keys = Table(
 customers = Table(
     "customers",
     metadata,
-    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     # Null until Stripe has answered.
     Column("customer_id", Text, unique=True),
@@ -71,7 +70,7 @@ subscriptions = Table(
     "subscriptions",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("customer_id", Text, nullable=False),
     Column("tier", TierSlug, nullable=False),
     Column("status", StatusSlug, nullable=False),
@@ -125,7 +124,7 @@ checkout_attempts = Table(
     "checkout_attempts",
     metadata,
     # The primary key is the reservation: one attempt per account.
-    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     # Null until Stripe has answered.
     Column("session_id", Text, unique=True),

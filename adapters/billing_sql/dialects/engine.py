@@ -54,7 +54,10 @@ class Transaction(Protocol):
 class Engine(Protocol):
     """A database that is open. Everything raises the drivers' own errors."""
 
-    difference: Difference
+    @property
+    def difference(self) -> Difference:
+        """How statements are made for this database."""
+        ...
 
     async def read(self, work: Work[Answer]) -> Answer:
         """Do work that reads with one statement, outside of any transaction."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, event
@@ -33,8 +33,8 @@ class BareAsyncpg(PGDialect_asyncpg):
 
     supports_statement_cache = True
 
-    def on_connect(self) -> None:
-        """Do nothing."""
+    def on_connect(self) -> Any:
+        """Answer that there is nothing to do."""
 
 
 registry.register("postgresql.billing", __name__, "BareAsyncpg")
@@ -94,10 +94,8 @@ class PostgresEngine:
 
     def __init__(self, address: PostgresAddress, limits: Limits) -> None:
         """Describe it; connections are made when they are needed. Raises `DatabaseUnusable` without asyncpg."""
-        if find_spec("asyncpg") is None:
-            raise DatabaseUnusable("PostgreSQL needs the driver asyncpg: install billing-service[postgres]")
         self.difference = PostgresDifference()
-        connect = _connector(address, limits)
+        connect = _connector(_driver(), address, limits)
         self._transactions = _engine(connect, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
         if limits.behind_pgbouncer:
             event.listen(self._transactions.sync_engine, "begin", _limit_transaction(limits))
@@ -158,13 +156,18 @@ def _give_up_lost_connection(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _connector(address: PostgresAddress, limits: Limits) -> Callable[..., Awaitable[Any]]:
+def _driver() -> Any:
+    try:
+        return import_module("asyncpg")
+    except ImportError:
+        raise DatabaseUnusable("PostgreSQL needs the driver asyncpg: install billing-service[postgres]") from None
+
+
+def _connector(asyncpg: Any, address: PostgresAddress, limits: Limits) -> Callable[..., Awaitable[Any]]:
     """Answer what makes a connection: to the host that took the last one, else to the first one that takes it."""
     urls = list(address.urls)
 
     async def connect(**_: object) -> Any:
-        import asyncpg  # noqa: PLC0415 - an extra, needed only here
-
         trouble: Exception | None = None
         for url in tuple(urls):
             try:

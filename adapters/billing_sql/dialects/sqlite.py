@@ -91,14 +91,14 @@ class _Binder:
         self._processors = [column.type.bind_processor(_DIALECT) for column in columns]
         self._blob = next((at for at, column in enumerate(columns) if isinstance(column.type, LargeBinary)), None)
 
-    def __call__(self, rows: Sequence[tuple[object, ...]]) -> Parameters:
-        values = [
+    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
+        values: list[list[Any]] = [
             [value if process is None else process(value) for process, value in zip(self._processors, row, strict=True)]
             for row in rows
         ]
         if self._blob is None:
             return {self._name: _json(values)}
-        blobs = [row[self._blob] for row in rows]
+        blobs: list[bytes] = [row[self._blob] for row in rows]
         begins = accumulate((len(blob) for blob in blobs), initial=1)
         for row, blob, begin in zip(values, blobs, begins, strict=False):
             row[self._blob] = begin

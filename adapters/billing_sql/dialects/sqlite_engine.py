@@ -123,7 +123,7 @@ class SqliteEngine:
         self.difference = SqliteDifference()
         self._limits = limits
         self._write_engine = _engine(path, limits, pool_size=1, pragmas=())
-        event.listen(self._write_engine, "begin", _begin_immediate)
+        event.listen(self._write_engine, "begin", begin_immediate)
         self._read_engine = _engine(path, limits, pool_size=READERS, pragmas=("PRAGMA query_only=ON",))
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="billing-sqlite-reader")
         self._writer = Writer(self._write_engine)
@@ -227,5 +227,6 @@ def _on_connect(pragmas: tuple[str, ...]) -> Callable[[Any, Any], None]:
     return prepare
 
 
-def _begin_immediate(connection: Connection) -> None:
+def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction that may write: it waits for the others now, where waiting is safe."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")

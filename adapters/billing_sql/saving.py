@@ -1,0 +1,167 @@
+"""What a transaction ends with: its changes are written, one statement for each table that is concerned."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy.sql.expression import Delete, Insert, Update
+
+from billing.ports import Changes, DecidedEvent
+from billing_sql.dialects.difference import Difference, Rows, Write
+from billing_sql.rows import STANDING, SUBSCRIPTION, columns_of, standing_row, subscription_row
+from billing_sql.tables import (
+    accounts,
+    alerts,
+    checkout_attempts,
+    customers,
+    events,
+    failed_events,
+    rereads,
+    subscriptions,
+)
+
+
+class Saving:
+    """Writes changes, one statement for each table that is concerned."""
+
+    def __init__(self, difference: Difference) -> None:
+        """Prepare the statements."""
+        self.write: Callable[[Connection, list[Write]], None] = difference.write_all
+        self._texts = difference.texts
+        self._events = _Insert.events(difference)
+        self._subscriptions = _Insert.subscriptions(difference)
+        self._standings = _Insert.standings(difference)
+        self._rereads = _Insert.rereads(difference)
+        self._customers = _Insert.customers(difference)
+        self._alerts = _Insert.alerts(difference)
+        self._forget_failures = delete(failed_events).where(difference.among(failed_events.c.id, "done"))
+        self._close_sessions = delete(checkout_attempts).where(
+            difference.among(checkout_attempts.c.session_id, "closed")
+        )
+        self._delete_customers = (
+            update(customers).where(difference.among(customers.c.customer_id, "gone")).values(is_deleted=True)
+        )
+
+    def writes(self, changes: Changes) -> list[Write]:
+        """Answer what to execute. The events come first: if one is there already, nothing else need be done."""
+        at = changes.received_at
+        decided = sorted(changes.events, key=lambda event: event.delivery.id)
+        counted = Counter(changes.alerts)
+        gone = changes.customers_deleted
+        rows: list[tuple[_Insert, list[tuple[object, ...]]]] = [
+            (self._events, [_event_row(event, at) for event in decided]),
+            (self._subscriptions, [subscription_row(held) for _, held in sorted(changes.subscriptions.items())]),
+            (self._standings, [(id_, *standing_row(one)) for id_, one in sorted(changes.standings.items())]),
+            (self._rereads, [(id_, at, 0) for id_ in sorted(changes.rereads)]),
+            (self._customers, [(id_, owner, id_ in gone) for id_, owner in sorted(changes.customers.items())]),
+            (self._alerts, [(alert.value, about, at, at, count) for (alert, about), count in sorted(counted.items())]),
+        ]
+        texts: list[tuple[Update | Delete, str, set[Any]]] = [
+            (self._forget_failures, "done", {event.delivery.id for event in decided}),
+            (self._close_sessions, "closed", changes.sessions_closed),
+            (self._delete_customers, "gone", gone - changes.customers.keys()),
+        ]
+        return [
+            *((insert.statement, insert.rows.bind(values)) for insert, values in rows if values),
+            *((statement, {name: self._texts(values)}) for statement, name, values in texts if values),
+        ]
+
+
+def _event_row(event: DecidedEvent, at: datetime) -> tuple[object, ...]:
+    delivery = event.delivery
+    return (
+        delivery.id,
+        delivery.type,
+        delivery.created,
+        at,
+        event.outcome.value,
+        event.account,
+        event.subscription,
+        delivery.payload,
+    )
+
+
+class _Insert:
+    """A statement that writes a set of rows."""
+
+    def __init__(self, statement: Insert | Update, rows: Rows) -> None:
+        self.statement = statement
+        self.rows = rows
+
+    @classmethod
+    def events(cls, difference: Difference) -> "_Insert":
+        """Insert; an id that is there already is an error."""
+        names = ["id", "type", "created", "received_at", "outcome", "account_id", "subscription_id", "payload"]
+        rows = difference.rows("event", columns_of(events, *names))
+        return cls(difference.insert(events).from_select(names, rows.select(*rows.columns.values())), rows)
+
+    @classmethod
+    def subscriptions(cls, difference: Difference) -> "_Insert":
+        """Insert or replace.
+
+        One that is another account's by now is a race that this transaction has lost: setting its account to NULL,
+        which it may not be, makes that an error.
+        """
+        names = [column.name for column in SUBSCRIPTION]
+        rows = difference.rows("held", SUBSCRIPTION)
+        insert = difference.insert(subscriptions).from_select(names, rows.select(*rows.columns.values()))
+        new = insert.excluded
+        owner = case((subscriptions.c.account_id == new.account_id, new.account_id), else_=None)
+        changed = {name: new[name] for name in names if name != "id"} | {"account_id": owner}
+        return cls(insert.on_conflict_do_update(index_elements=["id"], set_=changed), rows)
+
+    @classmethod
+    def standings(cls, difference: Difference) -> "_Insert":
+        """Write the standings on the accounts' rows."""
+        rows = difference.rows("standing", [accounts.c.id, *STANDING])
+        new = rows.columns
+        statement = (
+            update(accounts)
+            .where(accounts.c.id == new["id"])
+            .values({column.name: new[column.name] for column in STANDING})
+        )
+        return cls(statement, rows)
+
+    @classmethod
+    def rereads(cls, difference: Difference) -> "_Insert":
+        """Queue; what was due before keeps its place in the line, and its lease."""
+        names = ["subscription_id", "due_at", "attempts"]
+        rows = difference.rows("reread", columns_of(rereads, *names))
+        insert = difference.insert(rereads).from_select(names, rows.select(*rows.columns.values()))
+        due_at = case((rereads.c.due_at < insert.excluded.due_at, rereads.c.due_at), else_=insert.excluded.due_at)
+        return cls(insert.on_conflict_do_update(index_elements=["subscription_id"], set_={"due_at": due_at}), rows)
+
+    @classmethod
+    def customers(cls, difference: Difference) -> "_Insert":
+        """Attach each as its account's next generation, unless it is attached already."""
+        rows = difference.rows("attached", columns_of(customers, "customer_id", "account_id", "is_deleted"))
+        new = rows.columns
+        theirs, same = customers.alias("theirs"), customers.alias("same")
+        newest = select(func.coalesce(func.max(theirs.c.generation), 0)).where(theirs.c.account_id == accounts.c.id)
+        place = func.row_number().over(partition_by=accounts.c.id, order_by=new["customer_id"])
+        attached = rows.select(
+            accounts.c.id,
+            newest.scalar_subquery() + place,
+            new["customer_id"],
+            accounts.c.email,
+            accounts.c.name,
+            new["is_deleted"],
+        ).where(
+            accounts.c.id == new["account_id"],
+            ~select(same.c.customer_id).where(same.c.customer_id == new["customer_id"]).exists(),
+        )
+        names = ["account_id", "generation", "customer_id", "email", "name", "is_deleted"]
+        insert = difference.insert(customers).from_select(names, attached)
+        return cls(insert.on_conflict_do_nothing(index_elements=["customer_id"]), rows)
+
+    @classmethod
+    def alerts(cls, difference: Difference) -> "_Insert":
+        """Count."""
+        names = ["kind", "subject", "first_seen", "last_seen", "count"]
+        rows = difference.rows("alert", columns_of(alerts, *names))
+        insert = difference.insert(alerts).from_select(names, rows.select(*rows.columns.values()))
+        new = insert.excluded
+        more = {"last_seen": new.last_seen, "count": alerts.c.count + new.count}
+        return cls(insert.on_conflict_do_update(index_elements=["kind", "subject"], set_=more), rows)
