@@ -18,7 +18,14 @@ DAHLIA: Final = "2026-03-25.dahlia"
 ENDIVE: Final = "2026-09-30.endive"
 
 _VERSION: Final = re.compile(r"^\d{4}-\d{2}-\d{2}(?:\.([a-z]+))?$")
-_RELEASES: Final = (("endive", ENDIVE), ("dahlia", DAHLIA), ("clover", CLOVER), ("basil", BASIL), ("acacia", ACACIA))
+_RELEASES: Final = {
+    "acacia": ("2024-09-30", "2024-10-28", "2024-11-20", "2024-12-18", "2025-01-27", "2025-02-24"),
+    "basil": ("2025-03-31", "2025-04-30", "2025-05-28", "2025-06-30", "2025-07-30", "2025-08-27"),
+    "clover": ("2025-09-30", "2025-10-29", "2025-11-17", "2025-12-15", "2026-01-28", "2026-02-25"),
+    "dahlia": ("2026-03-25", "2026-04-22", "2026-05-27", "2026-06-24", "2026-07-29", "2026-08-26"),
+    "endive": ("2026-09-30", "2026-10-28"),
+}
+"""By major release; before acacia, versions were dates alone."""
 
 
 def check(version: str) -> str:
@@ -30,10 +37,13 @@ def check(version: str) -> str:
 
 
 def _plausible(version: str, name: str | None) -> bool:
-    for release, since in _RELEASES:
-        if version[:10] >= since[:10]:
-            return name in {release, "preview"}
-    return name is None
+    date = version[:10]
+    if name is None:
+        return date < _RELEASES["acacia"][0]
+    if date > _RELEASES["endive"][-1]:
+        # A release from after this was written: newer SDKs must not be shut out, and get the newest shape.
+        return True
+    return name == "preview" or date in _RELEASES.get(name, ())
 
 
 def default_billing_mode(version: str) -> str:
