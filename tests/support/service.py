@@ -1,7 +1,7 @@
 """The service as an operator runs it: a process of its own, spoken to by HTTP, stopped and killed."""
 
+import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from billing_service.cli.accounts import manage_in
 from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint, SeedPrice
 
 START_SECONDS = 30
@@ -188,11 +189,10 @@ class World:
     folder: Path
 
     def customer(self, email: str = "ada@example.com") -> Customer:
-        """Make an account by the command line."""
-        ran = run_billing("accounts", "create", "--email", email, "--json", settings=self.settings, folder=self.folder)
-        assert ran.returncode == 0, ran.stderr
-        made = json.loads(ran.stdout)
-        return Customer(url=self.service.url, id=made["account"]["id"], api_key=made["api_key"])
+        """Make an account, as the command line does but without another process."""
+        database_url = self.settings["BILLING_DATABASE_URL"]
+        view, new = asyncio.run(manage_in(database_url, lambda use_case: use_case.create(email=email, name="Ada")))
+        return Customer(url=self.service.url, id=view.account.id, api_key=new.secret)
 
 
 @contextlib.contextmanager
