@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Response
 
 from stripe_sandbox.billing.cards import CARDS, Card
-from stripe_sandbox.pages.frame import button, note, page, web_link
+from stripe_sandbox.pages.frame import button, note, page, spread, web_link
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.refusals import refusal
 from stripe_sandbox.pages.words import card_number, day, money, rate, rhythm
@@ -44,11 +44,9 @@ def _summary(world: World, session: Resource) -> Markup:
     rows = [
         tag(
             "li",
-            tag(
-                "div",
+            spread(
                 tag("span", item["description"], class_="strong"),
                 tag("span", money(item["amount_total"], item["currency"])),
-                class_="spread",
             ),
             tag("p", _quantity(item), class_="small soft"),
         )

@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 from stripe_sandbox.api.faults import Fault, Kind
 from stripe_sandbox.pages.control_actions import NUMBERS, SWITCHES, next_renewal
-from stripe_sandbox.pages.frame import button, section, select
+from stripe_sandbox.pages.frame import button, section, select, spread
 from stripe_sandbox.pages.markup import Markup, tag
 from stripe_sandbox.pages.words import badge, clock_time
 from stripe_sandbox.resource import Resource
@@ -41,7 +41,7 @@ def clock(world: World) -> Markup:
         *((tag("dt", "Next renewal"), tag("dd", clock_time(due))) if due else ()),
         class_="facts",
     )
-    return section("Clock", tag("div", facts, moved, class_="spread"), key="clock")
+    return section("Clock", spread(facts, moved), key="clock")
 
 
 def connection(sandbox: Sandbox) -> Markup:

@@ -11,7 +11,7 @@ from stripe_sandbox.billing.renewing import ENDED
 from stripe_sandbox.objects.subscription import items_of
 from stripe_sandbox.pages import control_levers as levers
 from stripe_sandbox.pages.control_actions import SUBSCRIPTION_ACTIONS
-from stripe_sandbox.pages.frame import button, note, page, section, select
+from stripe_sandbox.pages.frame import button, note, page, section, select, spread
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.portal_view import outlook, plan_name
 from stripe_sandbox.pages.timeline import time_line
@@ -101,7 +101,7 @@ def _subscriptions(world: World) -> Markup:
 def _subscription(world: World, row: Resource) -> tuple[Child, ...]:
     item, name = items_of(row)[0], f"{plan_name(world, row)} of {_customer_name(world, row['customer'])}"
     return (
-        tag("div", tag("h3", name), badge(row["status"]), class_="spread"),
+        spread(tag("h3", name), badge(row["status"])),
         tag("p", rate(item["price"], item["quantity"]), ". ", *outlook(row)),
         tag("p", row["id"], class_="code soft"),
         _test_clock(world, row),
@@ -163,7 +163,7 @@ def _customer(world: World, row: Resource) -> tuple[Child, ...]:
     )
     email = tag("span", row["email"], class_="soft small") if row["email"] != name else None
     return (
-        tag("div", tag("h3", name), email, class_="spread"),
+        spread(tag("h3", name), email),
         tag("p", row["id"], class_="code soft"),
         tag("details", tag("summary", "Change the card", tag("span", f" of {name}", class_="unseen")), form),
     )
@@ -190,7 +190,7 @@ def _checkout(world: World, row: Resource) -> tuple[Child, ...]:
         buttons.append(button(f"{base}/settle", "The bank refuses", succeeds="false"))
     who = _customer_name(world, row["customer"]) if row["customer"] else row["customer_email"] or "an unknown buyer"
     return (
-        tag("div", tag("h3", f"{amount} by {who}"), badge(row["status"]), class_="spread"),
+        spread(tag("h3", f"{amount} by {who}"), badge(row["status"])),
         tag("p", f"{row['id'][:24]}…", class_="code soft"),
         tag("div", *buttons, class_="row") if buttons else None,
     )

@@ -9,7 +9,7 @@ from litestar import MediaType, Response
 from litestar.response import Redirect
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
-from stripe_sandbox.pages.markup import Child, Markup, render, tag
+from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.style import STYLE
 
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -95,6 +95,6 @@ def web_link(address: str | None, label: str, *, look: str = "button") -> Markup
     return tag("a", label, href=address, class_=look)
 
 
-def joined(*parts: Child) -> Markup:
-    """Several parts as one."""
-    return render(parts)
+def spread(*parts: Child, name: str = "div", look: str = "") -> Markup:
+    """Parts that stand apart on one line; the space between them is for who reads without a style."""
+    return tag(name, *((part, " ") for part in parts if part), class_=f"spread {look}".strip())

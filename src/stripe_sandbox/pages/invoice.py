@@ -6,7 +6,7 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from stripe_sandbox.pages.frame import page
+from stripe_sandbox.pages.frame import page, spread
 from stripe_sandbox.pages.markup import Markup, tag
 from stripe_sandbox.pages.words import badge, day, money
 from stripe_sandbox.resource import Resource
@@ -28,11 +28,10 @@ class InvoicePage(Controller):
 
 def _invoice(row: Resource, title: str) -> Markup:
     lines = [
-        tag(
-            "li",
+        spread(
             tag("span", line["description"] or line["id"]),
             tag("span", money(line["amount"], row["currency"])),
-            class_="spread",
+            name="li",
         )
         for line in row["lines"]["data"]
     ]
@@ -42,7 +41,7 @@ def _invoice(row: Resource, title: str) -> Markup:
         tag("h1", title),
         tag("p", badge(row["status"]), " ", day(row["created"]), " ", row["customer_email"] or row["customer"]),
         tag("ul", *lines, class_="rows"),
-        tag("p", tag("span", "Total"), tag("span", money(row["total"], row["currency"])), class_="spread strong"),
-        tag("p", tag("span", "Left to pay"), tag("span", left), class_="spread soft"),
+        spread(tag("span", "Total"), tag("span", money(row["total"], row["currency"])), name="p", look="strong"),
+        spread(tag("span", "Left to pay"), tag("span", left), name="p", look="soft"),
         class_="card",
     )

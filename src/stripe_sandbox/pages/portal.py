@@ -40,7 +40,7 @@ class PortalPage(Controller):
         session = portal.live_session(sandbox.world, session_id)
         return show_portal(sandbox.world, session, done=_DONE.get(done or ""))
 
-    @get("/cancel")
+    @get("/confirm_cancel")
     async def ask(
         self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], subscription: FromQuery[str]
     ) -> Response[Any]:

@@ -8,7 +8,7 @@ from stripe_sandbox.billing import portal
 from stripe_sandbox.billing.cards import CARDS, Card, card_of
 from stripe_sandbox.billing.renewing import ENDED
 from stripe_sandbox.objects.subscription import items_of, period_of
-from stripe_sandbox.pages.frame import button, note, page, section, select, web_link
+from stripe_sandbox.pages.frame import button, note, page, section, select, spread, web_link
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.words import badge, card_number, day, money, rate
 from stripe_sandbox.resource import Resource
@@ -127,7 +127,7 @@ def _ending(world: World, session: Resource, row: Resource) -> Markup:
     if row["status"] in _PAUSABLE and offers(world, session, "pause"):
         buttons.append(button(f"{base}/pause", "Pause", **named))
     if offers(world, session, "cancel"):
-        ask = f"{base}/cancel?subscription={row['id']}"
+        ask = f"{base}/confirm_cancel?subscription={row['id']}"
         buttons.append(tag("a", "Cancel now…", href=ask, class_="button"))
     return tag("div", *buttons, class_="row")
 
@@ -165,12 +165,11 @@ def _invoices(world: World, session: Resource) -> Markup | None:
     if not features["invoice_history"]["enabled"]:
         return None
     rows = [
-        tag(
-            "li",
+        spread(
             tag("span", tag("a", row["number"] or "Draft", href=f"/invoice/{row['id']}"), " ", badge(row["status"])),
             tag("span", day(row["created"]), class_="soft small"),
             tag("span", money(row["total"], row["currency"]), class_="strong"),
-            class_="spread",
+            name="li",
         )
         for row in portal.invoices_of(world, session)
     ]
@@ -182,11 +181,10 @@ def _past(world: World, rows: list[Resource]) -> Markup | None:
     if not rows:
         return None
     items = [
-        tag(
-            "li",
+        spread(
             tag("span", plan_name(world, row), " ", badge(row["status"])),
             tag("span", *outlook(row), class_="soft small"),
-            class_="spread",
+            name="li",
         )
         for row in rows
     ]

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.pages.frame import button, page, section
+from stripe_sandbox.pages.frame import button, page, section, spread
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.words import badge, clock_time
 from stripe_sandbox.resource import Resource
@@ -61,7 +61,7 @@ def _entry(record: Resource, attempts: list[Attempt], *, addressed: bool) -> Mar
     title = tag("h3", tag("a", record["type"], href=f"/event/{record['id']}", class_="code"))
     return tag(
         "li",
-        tag("div", title, tag("span", clock_time(record["created"]), class_="small soft"), class_="spread"),
+        spread(title, tag("span", clock_time(record["created"]), class_="small soft")),
         tag("p", record["object"].get("id", ""), class_="code soft"),
         tag("p", f"{hidden} earlier attempts", class_="small soft") if hidden > 0 else None,
         _attempt_list(attempts[-_ATTEMPTS_SHOWN:], addressed=addressed),

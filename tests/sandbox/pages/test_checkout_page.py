@@ -1,0 +1,202 @@
+"""The checkout page, as somebody without JavaScript uses it."""
+
+from collections.abc import Callable
+
+import pytest
+import stripe
+from support.html_forms import Visitor
+
+from stripe_sandbox.billing.cards import CARDS
+from stripe_sandbox.testing import SandboxServer
+
+Sell = Callable[..., stripe.checkout.Session]
+THANKS = "http://shop.test/thanks?session="
+
+
+def state_of(client: stripe.StripeClient, session: stripe.checkout.Session) -> tuple[str | None, str]:
+    now = client.v1.checkout.sessions.retrieve(session.id)
+    return now.status, now.payment_status
+
+
+def test_it_says_what_is_bought_by_whom_and_how_often(visitor: Visitor, sell: Sell, customer: stripe.Customer) -> None:
+    """The page names the product, its price and rhythm, the quantity and the buyer, and says that it is a sandbox."""
+    page = visitor.open(str(sell("price_enterprise", 3, customer=customer.id).url))
+    assert page.status == 200
+    for words in ("Enterprise", "€297.00 a month", "3 at €99.00 a month each", "Buyer: Ada, ada@shop.test"):
+        assert words in page.text
+    assert "no money moves" in page.html
+
+
+def test_several_items_are_listed_each(visitor: Visitor, sell: Sell) -> None:
+    """An order of two prices shows both lines and their sum."""
+    items = [{"price": "price_pro", "quantity": 2}, {"price": "price_enterprise", "quantity": 1}]
+    page = visitor.open(str(sell(line_items=items).url))
+    for words in ("€157.00", "Pro €58.00", "2 at €29.00 a month each", "Enterprise €99.00"):
+        assert words in page.text
+
+
+def test_a_trial_is_announced(visitor: Visitor, sell: Sell) -> None:
+    """A trial shows how long it is and that nothing is due today, by days as well as by date."""
+    page = visitor.open(str(sell(subscription_data={"trial_period_days": 14}).url))
+    assert "The first 14 days are free. Due today: €0.00." in page.text
+    page = visitor.open(str(sell(subscription_data={"trial_end": 2_000_000_000}).url))
+    assert "Free until 18 May 2033." in page.text
+
+
+def test_there_is_a_button_for_each_test_card(visitor: Visitor, sell: Sell) -> None:
+    """Every card of the sandbox is offered, by its label."""
+    buttons = visitor.open(str(sell().url)).buttons
+    for card in CARDS.values():
+        assert any(button.startswith(card.label) for button in buttons)
+
+
+def test_paying_leads_back_to_the_shop(visitor: Visitor, client: stripe.StripeClient, sell: Sell) -> None:
+    """The card that succeeds completes the session and redirects to the success address with the session's id."""
+    session = sell()
+    page = visitor.open(str(session.url))
+    answer = visitor.press(page, "Succeeds", email="grace@shop.test")
+    assert (answer.status_code, answer.headers["location"]) == (303, THANKS + session.id)
+    assert state_of(client, session) == ("complete", "paid")
+    paid = client.v1.checkout.sessions.retrieve(session.id)
+    assert paid.customer_details is not None
+    assert paid.customer_details.email == "grace@shop.test"
+
+
+@pytest.mark.parametrize(
+    ("label", "status", "payment_status"),
+    [
+        ("Succeeds now, fails later", "complete", "paid"),
+        ("Bank debit", "complete", "unpaid"),
+        ("Is declined", "open", "unpaid"),
+        ("Has insufficient funds", "open", "unpaid"),
+        ("Needs authentication", "open", "unpaid"),
+        ("Needs authentication each time", "open", "unpaid"),
+    ],
+)
+def test_each_card_plays_its_story(
+    visitor: Visitor, client: stripe.StripeClient, sell: Sell, label: str, status: str, payment_status: str
+) -> None:
+    """A button leaves the session as its card does; the answer is always a redirect."""
+    session = sell()
+    answer = visitor.press(visitor.open(str(session.url)), label)
+    assert answer.status_code == 303
+    assert state_of(client, session) == (status, payment_status)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [("Is declined", "Your card was declined."), ("Has insufficient funds", "Your card has insufficient funds.")],
+)
+def test_a_refused_buyer_can_try_again(
+    visitor: Visitor, client: stripe.StripeClient, sell: Sell, label: str, message: str
+) -> None:
+    """After a refusal the page says why in an alert, and another card pays the same session."""
+    session = sell()
+    refused = visitor.follow(visitor.press(visitor.open(str(session.url)), label))
+    [alert] = [element for element in refused.elements if element.get("role") == "alert"]
+    assert alert.words == f"{message} Choose another card to try again."
+    visitor.press(refused, "Succeeds")
+    assert state_of(client, session) == ("complete", "paid")
+
+
+@pytest.mark.parametrize("label", ["Needs authentication", "Needs authentication each time"])
+def test_the_bank_asks_and_is_answered(visitor: Visitor, client: stripe.StripeClient, sell: Sell, label: str) -> None:
+    """A card that needs authentication leads to the bank's question; failing it refuses, completing it pays."""
+    session = sell()
+    question = visitor.follow(visitor.press(visitor.open(str(session.url)), label, email="grace@shop.test"))
+    assert "is it you?" in question.text
+    back = visitor.follow(visitor.press(question, "Fail authentication"))
+    assert "We are unable to authenticate your payment method." in back.text
+    assert state_of(client, session) == ("open", "unpaid")
+    answer = visitor.press(question, "Complete authentication")
+    assert answer.headers["location"] == THANKS + session.id
+    assert state_of(client, session) == ("complete", "paid")
+
+
+def test_leaving_keeps_the_session_open(visitor: Visitor, client: stripe.StripeClient, sell: Sell) -> None:
+    """The way out leads to the cancel address, and the session can still be paid."""
+    session = sell()
+    answer = visitor.press(visitor.open(str(session.url)), "Leave")
+    assert (answer.status_code, answer.headers["location"]) == (303, "http://shop.test/plans")
+    assert state_of(client, session) == ("open", "unpaid")
+
+
+def test_a_paid_session_is_not_paid_twice(
+    visitor: Visitor, client: stripe.StripeClient, sell: Sell, customer: stripe.Customer
+) -> None:
+    """A second click and a reload answer 410 with the way to the shop, and make no second subscription."""
+    session = sell(customer=customer.id)
+    page = visitor.open(str(session.url))
+    visitor.press(page, "Succeeds")
+    again, reloaded = visitor.press(page, "Succeeds"), visitor.open(f"/pay/{session.id}")
+    assert (again.status_code, reloaded.status) == (410, 410)
+    assert "Nothing was charged twice" in again.text
+    assert [link.get("href") for link in reloaded.all("a")] == [THANKS + session.id]
+    assert visitor.open(f"/pay/{session.id}/authenticate?card=authentication").status == 410
+    assert len(client.v1.subscriptions.list({"customer": customer.id}).data) == 1
+
+
+def test_an_expired_session_says_so(visitor: Visitor, client: stripe.StripeClient, sell: Sell) -> None:
+    """An expired session answers 410 and leads back to where the buyer came from."""
+    session = sell()
+    client.v1.checkout.sessions.expire(session.id)
+    page = visitor.open(f"/pay/{session.id}")
+    assert (page.status, "has expired" in page.text) == (410, True)
+    assert [link.get("href") for link in page.all("a")] == ["http://shop.test/plans"]
+
+
+@pytest.mark.parametrize("address", ["/pay/cs_test_unknown", "/pay/cs_test_unknown/authenticate?card=declined"])
+def test_an_unknown_session_is_a_page_of_its_own(visitor: Visitor, address: str) -> None:
+    """An unknown session answers 404 in HTML."""
+    page = visitor.open(address)
+    assert (page.status, "There is nothing here" in page.text) == (404, True)
+
+
+def test_what_no_button_sends_is_refused(visitor: Visitor, client: stripe.StripeClient, sell: Sell) -> None:
+    """An unknown card, a question without a card, and a body that is no text answer 400 and change nothing."""
+    session = sell()
+    assert visitor.post(f"/pay/{session.id}", card="gold").status == 400
+    assert visitor.open(f"/pay/{session.id}/authenticate").status == 400
+    assert visitor.open(f"/pay/{session.id}/authenticate?card=gold").status == 400
+    assert state_of(client, session) == ("open", "unpaid")
+
+
+def test_hostile_names_stay_text(visitor: Visitor, client: stripe.StripeClient, box: SandboxServer) -> None:
+    """Markup in the names of products and customers, in emails and addresses, is shown and never run."""
+    hostile = "<script>alert('x')</script>\"&"
+    buyer = client.v1.customers.create({"name": hostile, "email": hostile})
+    session = client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "customer": buyer.id,
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": "eur",
+                        "unit_amount": 100,
+                        "recurring": {"interval": "day"},
+                        "product_data": {"name": hostile},
+                    },
+                }
+            ],
+            "success_url": "javascript:alert(1)",
+        }
+    )
+    page = visitor.open(str(session.url))
+    assert hostile in page.text
+    assert not page.all("script")
+    box.control.pay(session.id)
+    assert not visitor.open(f"/pay/{session.id}").all("a")
+    question = visitor.open(f"/pay/{session.id}?refused={hostile}")
+    assert not question.all("script")
+
+
+def test_a_card_can_be_saved_without_a_payment(visitor: Visitor, client: stripe.StripeClient) -> None:
+    """A session in setup mode charges nothing and completes."""
+    session = client.v1.checkout.sessions.create(
+        {"mode": "setup", "currency": "eur", "success_url": "http://shop.test/thanks"}
+    )
+    page = visitor.open(str(session.url))
+    assert "nothing is charged" in page.text
+    assert visitor.press(page, "Succeeds").headers["location"] == "http://shop.test/thanks"
