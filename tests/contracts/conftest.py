@@ -1,10 +1,14 @@
 """Every contract test runs over each store: in memory, SQLite, PostgreSQL."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
 import pytest
 
-from billing_memory import MemoryStore
 from support.contracts import Stores
-from support.contracts_stores import memory_stores
+from support.contracts_postgres import NoPostgres, PostgresServer, postgres_server
+from support.contracts_stores import SqliteTemplate, memory_stores, sql_stores
 from support.contracts_world import World, world_over
 
 
@@ -14,11 +18,40 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["memory"])
-async def replicas(request: pytest.FixtureRequest) -> tuple[Stores, Stores]:
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer, None, None]:
+    """Give a PostgreSQL server, or skip the test where there is none."""
+    opened = postgres_server()
+    try:
+        server = opened.__enter__()
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    yield server
+    asyncio.run(server.close())
+    opened.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    """Give the SQLite file that is migrated once, and copied for each test."""
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def replicas(
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: SqliteTemplate
+) -> AsyncGenerator[tuple[Stores, Stores], None]:
     """Give two replicas of the service their ports of one empty store, each over connections of its own."""
-    store = MemoryStore()
-    return memory_stores(store), memory_stores(store)
+    match request.param:
+        case "memory":
+            yield memory_stores()
+        case "sqlite":
+            async with sql_stores(await sqlite_template.copy(tmp_path)) as stores:
+                yield stores
+        case _:
+            server: PostgresServer = request.getfixturevalue("postgres")
+            async with server.database() as url, sql_stores(url) as stores:
+                yield stores
 
 
 @pytest.fixture

@@ -1,10 +1,17 @@
 """Opens each store for the contract tests, empty, with its ports and a look behind them."""
 
+import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Row, func, select
 
 from billing.idempotency import Alert
 from billing.identifiers import EventId
+from billing.ports import FailedEvent
 from billing_memory import (
     MemoryAccounts,
     MemoryApiKeys,
@@ -15,7 +22,22 @@ from billing_memory import (
     MemoryStore,
     MemoryTransactions,
 )
+from billing_sql import (
+    SqlAccounts,
+    SqlApiKeys,
+    SqlCheckoutAttempts,
+    SqlCustomers,
+    SqlDatabase,
+    SqlFailedEvents,
+    SqlRereadQueue,
+    SqlTransactions,
+)
+from billing_sql.dialects.engine import Limits
+from billing_sql.tables import alerts, events, failed_events
 from support.contracts import KeptEvent, Stores
+
+PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, statement_seconds=120)
+"""On a busy machine a race may take long: only a hang shall fail a test, never a slow moment."""
 
 
 class BehindMemory:
@@ -42,9 +64,43 @@ class BehindMemory:
         return counts
 
 
-def memory_stores(store: MemoryStore) -> Stores:
-    """Answer the ports of a store in memory."""
-    return Stores(
+class BehindSql:
+    """Looks into the tables of a database."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        """Look into this one."""
+        self._database = database
+
+    async def events(self) -> frozenset[EventId]:
+        """Answer the ids of all decided events."""
+        return frozenset(EventId(row.id) for row in await self._rows(select(events.c.id)))
+
+    async def failed_events(self) -> Mapping[EventId, KeptEvent]:
+        """Answer all failed events."""
+        return {row.id: _kept(row) for row in await self._rows(select(failed_events))}
+
+    async def alerts(self) -> Mapping[Alert, int]:
+        """Answer how often each kind of alert was raised."""
+        total = func.sum(alerts.c.count).label("total")
+        rows = await self._rows(select(alerts.c.kind, total).group_by(alerts.c.kind))
+        return {Alert(row.kind): int(row.total) for row in rows}
+
+    async def _rows(self, query: Executable) -> Sequence[Row[Any]]:
+        def fetch(connection: Connection) -> Sequence[Row[Any]]:
+            return connection.execute(query).all()
+
+        return await self._database.read(fetch)
+
+
+def _kept(row: Row[Any]) -> KeptEvent:
+    failed = FailedEvent(id=row.id, type=row.type, created=row.created, reason=row.reason, payload=row.payload)
+    return KeptEvent(failed=failed, attempts=row.attempts)
+
+
+def memory_stores() -> tuple[Stores, Stores]:
+    """Give two replicas a store in memory; they have nothing of their own."""
+    store = MemoryStore()
+    ports = Stores(
         transactions=MemoryTransactions(store),
         failed_events=MemoryFailedEvents(store),
         reread_queue=MemoryRereadQueue(store),
@@ -53,4 +109,47 @@ def memory_stores(store: MemoryStore) -> Stores:
         accounts=MemoryAccounts(store),
         api_keys=MemoryApiKeys(store),
         behind=BehindMemory(store),
+    )
+    return ports, ports
+
+
+@asynccontextmanager
+async def sql_stores(url: str) -> AsyncGenerator[tuple[Stores, Stores], None]:
+    """Give two replicas the database at `url`, each over connections of its own."""
+    async with AsyncExitStack() as stack:
+        ports: list[Stores] = []
+        for _ in range(2):
+            database = await SqlDatabase.open(url, limits=PATIENT)
+            stack.push_async_callback(database.close)
+            ports.append(_sql_ports(database))
+        first, second = ports
+        yield first, second
+
+
+class SqliteTemplate:
+    """An empty SQLite file that is migrated once, and copied for each test."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep it in this folder."""
+        self._file = folder / "template.db"
+        self._is_migrated = False
+
+    async def copy(self, folder: Path) -> str:
+        """Make an empty file with the current schema in a folder, and answer its URL."""
+        if not self._is_migrated:
+            await SqlDatabase.migrate(f"sqlite:///{self._file}")
+            self._is_migrated = True
+        return f"sqlite:///{shutil.copy(self._file, folder / 'billing.db')}"
+
+
+def _sql_ports(database: SqlDatabase) -> Stores:
+    return Stores(
+        transactions=SqlTransactions(database),
+        failed_events=SqlFailedEvents(database),
+        reread_queue=SqlRereadQueue(database),
+        attempts=SqlCheckoutAttempts(database),
+        customers=SqlCustomers(database),
+        accounts=SqlAccounts(database),
+        api_keys=SqlApiKeys(database),
+        behind=BehindSql(database),
     )

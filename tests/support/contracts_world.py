@@ -1,5 +1,6 @@
 """The use cases over one store, with a Stripe that follows a script."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from billing.use_cases.settle_subscriptions import Settlement, SettleSubscriptio
 from billing.use_cases.start_checkout import StartCheckout
 from billing_memory import MemoryAlarm, MemoryClock, MemorySecrets, MemoryStripe
 from support.contracts import ADDRESSES, CATALOGUE, Stores
+
+MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +42,12 @@ class Replica:
     async def settle_all(self) -> list[Settlement]:
         """Settle what is due now, one after the other, until nothing is."""
         settlements: list[Settlement] = []
-        while rereads := await self.settle.claim(limit=10):
+        for _ in range(MOST_ROUNDS):
+            rereads = await self.settle.claim(limit=10)
+            if not rereads:
+                return settlements
             settlements += [await self.settle.settle(reread) for reread in rereads]
-        return settlements
+        raise AssertionError(f"re-reads do not come to an end: {Counter(settlements)}")
 
     async def claim_one(self) -> Reread:
         """Claim the one re-read that is due."""
