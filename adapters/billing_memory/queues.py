@@ -17,8 +17,10 @@ class MemoryFailedEvents:
         self._store = store
 
     async def keep(self, failed: FailedEvent, *, at: datetime) -> None:
-        """See `billing.ports.FailedEvents`."""
+        """See `billing.ports.FailedEvents`. What has been processed meanwhile is not kept."""
         async with self._store.write() as tables:
+            if failed.id in tables.events:
+                return
             before = tables.failed_events.get(failed.id)
             attempts = before.attempts + 1 if before else 1
             tables.failed_events[failed.id] = FailedRow(failed=failed, attempts=attempts, last_at=at)

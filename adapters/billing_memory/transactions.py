@@ -48,7 +48,7 @@ class MemoryUnitOfWork:
         )
 
     async def save(self, changes: Changes) -> None:
-        """See `billing.ports.UnitOfWork`."""
+        """See `billing.ports.UnitOfWork`. Also a `Conflict`: a subscription that is another account's by now."""
         await self._reach()
         _save_events(self._tables, changes)
         for subscription in changes.subscriptions.values():
@@ -141,6 +141,9 @@ def _attach(tables: Tables, id_: CustomerId, account: AccountId) -> None:
 
 
 def _check_subscription(tables: Tables, subscription: Subscription) -> None:
+    held = tables.subscriptions.get(subscription.id)
+    if held is not None and held.account != subscription.account:
+        raise Conflict
     if subscription.account not in tables.accounts:
         raise NotWritable(f"there is no account {subscription.account!r}")
     _check_text(subscription.id, subscription.customer)

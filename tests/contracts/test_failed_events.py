@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from billing.ports import FailedEvent
+from billing.idempotency import Outcome
+from billing.ports import Changes, DecidedEvent, FailedEvent
 from billing_memory import NOON
-from support.contracts import MINUTE, KeptEvent, Stores, event_id, failed_event
+from support.contracts import MINUTE, KeptEvent, Stores, commit, event_id, failed_event, nothing_for_us
 
 pytestmark = pytest.mark.anyio
 
@@ -36,3 +37,11 @@ async def test_racing_failures_are_all_counted(replicas: tuple[Stores, Stores]) 
     """Twenty failures of one event at once on two replicas are one row that counts twenty."""
     await asyncio.gather(*(replicas[number % 2].failed_events.keep(failed_event(1), at=NOON) for number in range(20)))
     assert await replicas[0].behind.failed_events() == {event_id(1): KeptEvent(failed=failed_event(1), attempts=20)}
+
+
+async def test_what_was_processed_meanwhile_is_not_kept(store: Stores) -> None:
+    """When another replica has processed the event by now, its failure here is no failure any more."""
+    event = DecidedEvent(delivery=nothing_for_us(1), outcome=Outcome.IGNORED)
+    await commit(store, Changes(received_at=NOON, events=[event]))
+    await store.failed_events.keep(failed_event(1), at=NOON)
+    assert await store.behind.failed_events() == {}

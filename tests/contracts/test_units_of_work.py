@@ -286,6 +286,16 @@ async def test_a_subscription_saved_again_is_replaced(store: Stores) -> None:
     assert loaded.subscriptions == {ended.id: ended, subscription_id(2): subscription(owner, 2)}
 
 
+async def test_a_subscription_does_not_change_its_account(store: Stores) -> None:
+    """Saving a subscription for another account than it is held for is a `Conflict`: that race was lost."""
+    owner, other = await add_accounts(store, 2)
+    await commit(store, Changes(received_at=NOON, subscriptions={subscription_id(): subscription(owner)}))
+    with pytest.raises(Conflict):
+        await commit(store, Changes(received_at=NOON, subscriptions={subscription_id(): subscription(other)}))
+    assert list(await store.accounts.subscriptions(owner)) == [subscription(owner)]
+    assert list(await store.accounts.subscriptions(other)) == []
+
+
 @pytest.mark.parametrize("status", [None, *Status])
 async def test_a_standing_is_read_as_it_was_committed(store: Stores, status: Status | None) -> None:
     """Every read of an account answers its new standing at once: by id, by address, by key, in a unit of work."""

@@ -1,6 +1,7 @@
 """A PostgreSQL for tests: the one that the environment names, else a real server of our own for this process."""
 
 import os
+import secrets
 import tempfile
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -27,7 +28,7 @@ class PostgresServer:
         """Use the server with the database at `admin_url`; `url_of` answers the URL of a database by its name."""
         self._url_of = url_of
         self._admin_url = admin_url
-        self._prefix = f"billing_test_{os.getpid()}"
+        self._prefix = f"billing_test_{secrets.token_hex(4)}"
         self._has_template = False
         self._made = 0
 
