@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from stripe_sandbox.api import versions
 from stripe_sandbox.api.dispatch import Dispatcher
 from stripe_sandbox.api.faults import Faults
 from stripe_sandbox.billing import schedule
@@ -22,6 +23,9 @@ class Sandbox:
     """Everything `create_app` serves; usable directly where no HTTP is wanted."""
 
     def __init__(self, config: SandboxConfig, clock: Clock | None = None) -> None:
+        for version in (config.api_version, *(endpoint.api_version for endpoint in config.endpoints)):
+            if version is not None:
+                versions.check(version)
         self.config = config
         self.world = World(config, clock)
         self.faults = Faults(self.world.clock.wall)

@@ -32,7 +32,11 @@ class SandboxServer:
         self.url = f"http://127.0.0.1:{port}"
         self.config = replace(given, host="127.0.0.1", port=port, public_url=given.public_url or self.url)
         self.api_key = self.config.api_key
-        self.app = create_app(self.config)
+        try:
+            self.app = create_app(self.config)
+        except BaseException:
+            self._socket.close()
+            raise
         self.control = Control(self.url)
         self._server = server_for(self.app)
         self._thread = threading.Thread(target=self._serve, name="stripe-sandbox", daemon=True)

@@ -118,9 +118,13 @@ class Store:
 def _open(database: Path) -> sqlite3.Connection:
     # The app is made in one thread and may be served in another; only one of them uses it at a time.
     connection = sqlite3.connect(database, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    # With a write-ahead log, NORMAL loses nothing when the process is killed, only when the power fails.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(_SCHEMA)
-    connection.commit()
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # With a write-ahead log, NORMAL loses nothing when the process is killed, only when the power fails.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_SCHEMA)
+        connection.commit()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection

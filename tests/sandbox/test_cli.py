@@ -1,0 +1,96 @@
+"""The `stripe-sandbox` command, as a person starts and stops it."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stripe_sandbox.cli import main
+
+
+def start(*options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "stripe_sandbox", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_what_it_does_and_stops_cleanly(name: signal.Signals) -> None:
+    """On a signal the program ends with code 0, having said where it was, what it sold and whom it told."""
+    process = start(
+        "--price=pro=2900:price_pro",
+        "--price=pro_yearly=29000/year",
+        "--webhook-url=http://127.0.0.1:9/hook",
+        "--webhook-secret=whsec_secret",
+        "--webhook-events=checkout.session.completed, invoice.paid",
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    while not (said and said[-1].startswith("Ready on http://127.0.0.1:")):
+        line = process.stdout.readline()
+        assert line, said
+        said.append(line)
+    process.send_signal(name)
+    rest, errors = process.communicate(timeout=20)
+    text = "".join(said) + rest
+    assert (process.returncode, errors) == (0, "")
+    assert "price_pro: 29.00 eur a month" in text
+    assert "lookup key pro_yearly: 290.00 eur a year" in text
+    assert "http://127.0.0.1:9/hook (checkout.session.completed, invoice.paid)" in text
+    assert "whsec_secret" not in text
+    assert text.endswith("Stopped.\n")
+
+
+def test_help_explains_every_option() -> None:
+    """`--help` shows each option with a sentence and its default."""
+    shown = CliRunner().invoke(main, ["--help"])
+    assert shown.exit_code == 0
+    for option in main.params:
+        assert option.opts[-1] in shown.output
+    assert "12111" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--price", "pro"], "not of the form"),
+        (["--price", "pro=ten"], "not of the form"),
+        (["--price", "pro=10/fortnight"], "not of the form"),
+        (["--webhook-url", "http://127.0.0.1:9"], "go together"),
+        (["--webhook-secret", "whsec_x"], "go together"),
+        (["--api-version", "newest"], "Invalid Stripe API version"),
+        (
+            ["--webhook-url=http://x", "--webhook-secret=whsec_x", "--webhook-api-version=2020"],
+            "Invalid Stripe API version",
+        ),
+    ],
+)
+def test_mistakes_are_explained(options: list[str], message: str) -> None:
+    """A wrong option ends the program with a sentence that says what is wrong."""
+    refused = CliRunner().invoke(main, ["--port", "0", *options])
+    assert refused.exit_code != 0
+    assert message in refused.output
+
+
+def test_a_taken_port_is_explained() -> None:
+    """When something listens on the port already, the program says so and ends with code 1."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        refused = CliRunner().invoke(main, ["--port", str(other.getsockname()[1])])
+    assert (refused.exit_code, "Cannot listen" in refused.output) == (1, True)
+
+
+def test_a_broken_database_is_explained(tmp_path: Path) -> None:
+    """A file that is no database ends the program with a sentence and is left as it is."""
+    file = tmp_path / "world.db"
+    file.write_text("no database " * 200)
+    refused = CliRunner().invoke(main, ["--port", "0", "--database", str(file)])
+    assert (refused.exit_code, "not a database" in refused.output) == (1, True)

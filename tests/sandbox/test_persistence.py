@@ -1,0 +1,164 @@
+"""A world in a file survives its process, however that ends."""
+
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import stripe
+
+from stripe_sandbox.control.client import Control
+from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint, SeedPrice, WebhookInbox
+
+SEEDS = (SeedPrice(name="pro", unit_amount=2900, price_id="price_pro"),)
+
+
+@contextmanager
+def program(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """The real program on a free port, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stripe_sandbox", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not (lines and lines[-1].startswith("Ready on ")):
+            line = process.stdout.readline()
+            if not line:
+                pytest.fail(f"The sandbox did not start: {lines}")
+            lines.append(line)
+        found = re.search(r"http://\S+", lines[-1])
+        assert found is not None
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def client_of(url: str) -> stripe.StripeClient:
+    return stripe.StripeClient("sk_test_sandbox", base_addresses={"api": url})
+
+
+def buy(client: stripe.StripeClient, control: Control) -> str:
+    session = client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": "price_pro", "quantity": 1}],
+            "success_url": "https://example.com/thanks",
+        }
+    )
+    control.pay(session.id)
+    return str(client.v1.checkout.sessions.retrieve(session.id).subscription)
+
+
+def test_a_restart_keeps_the_world(tmp_path: Path) -> None:
+    """After a restart objects, clock, keys and the order of lists are as they were; seeds are not doubled."""
+    config = SandboxConfig(prices=SEEDS, database=tmp_path / "world.db")
+    with SandboxServer(config) as box:
+        client = client_of(box.url)
+        names = [client.v1.customers.create({"name": str(number)}).id for number in range(3)]
+        kept = client.v1.customers.create({"name": "kept"}, {"idempotency_key": "k"}).id
+        subscription = buy(client, box.control)
+        box.control.advance(1_000)
+        before = client.v1.subscriptions.retrieve(subscription).to_dict()
+        events = [event.id for event in client.v1.events.list({"limit": 100}).data]
+    with SandboxServer(config) as box:
+        client = client_of(box.url)
+        assert client.v1.subscriptions.retrieve(subscription).to_dict() == before
+        assert [event.id for event in client.v1.events.list({"limit": 100}).data] == events
+        assert client.v1.customers.create({"name": "kept"}, {"idempotency_key": "k"}).id == kept
+        assert [row.id for row in client.v1.customers.list({"limit": 100}).data][-3:] == names[::-1]
+        assert box.control.clock().offset_seconds == 1_000
+        assert len(client.v1.prices.list().data) == 1
+        assert len(client.v1.billing_portal.configurations.list().data) == 1
+        end = client.v1.subscriptions.retrieve(subscription)["items"].data[0].current_period_end
+        box.control.advance(end - box.control.clock().now + 1)
+        assert len(client.v1.invoices.list({"subscription": subscription}).data) == 2
+
+
+def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
+    """Whatever the API has answered before `kill -9` is there afterwards."""
+    options = ("--price", "pro=2900:price_pro", "--database", str(tmp_path / "world.db"))
+    with program(*options) as (process, url):
+        client, control = client_of(url), Control(url)
+        subscription = buy(client, control)
+        made = [client.v1.customers.create({"name": str(number)}).id for number in range(20)]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        control.close()
+    with program(*options) as (_, url):
+        client = client_of(url)
+        assert client.v1.subscriptions.retrieve(subscription).status == "active"
+        assert {row.id for row in client.v1.customers.list({"limit": 100}).data} >= set(made)
+
+
+def test_undelivered_webhooks_are_delivered_after_a_restart(tmp_path: Path) -> None:
+    """An event that no receiver took before the end of the program is sent by the next one."""
+    with WebhookInbox() as inbox:
+        config = SandboxConfig(
+            prices=SEEDS,
+            database=tmp_path / "world.db",
+            endpoints=(SeedEndpoint(url=inbox.url, secret="whsec_x"),),
+        )
+        with SandboxServer(config) as box:
+            box.control.set_delivery(paused=True)
+            client_of(box.url).v1.customers.create({})
+            box.control.flush()
+            assert inbox.deliveries == []
+        with SandboxServer(config):
+            inbox.wait_for(1)
+    assert inbox.types == ["customer.created"]
+
+
+def test_a_new_secret_for_a_known_url_is_taken_over(tmp_path: Path) -> None:
+    """Started again with another secret for the same URL, the sandbox signs with that and has one endpoint."""
+    with WebhookInbox() as inbox:
+        for secret in ("whsec_old", "whsec_new"):
+            config = SandboxConfig(
+                database=tmp_path / "world.db", endpoints=(SeedEndpoint(url=inbox.url, secret=secret),)
+            )
+            with SandboxServer(config) as box:
+                client_of(box.url).v1.customers.create({})
+                box.control.flush()
+                assert len(client_of(box.url).v1.webhook_endpoints.list().data) == 1
+        for delivery, secret in zip(inbox.deliveries, ("whsec_old", "whsec_new"), strict=True):
+            stripe.Webhook.construct_event(delivery.body, delivery.signature, secret)
+
+
+def test_a_reset_empties_the_file_too(tmp_path: Path) -> None:
+    """After a reset and a restart the world is as seeded."""
+    config = SandboxConfig(prices=SEEDS, database=tmp_path / "world.db")
+    with SandboxServer(config) as box:
+        client_of(box.url).v1.customers.create({})
+        box.control.reset()
+    with SandboxServer(config) as box:
+        assert client_of(box.url).v1.customers.list().data == []
+        assert len(client_of(box.url).v1.prices.list().data) == 1
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+    """A file that cannot be read as a database is refused, not overwritten."""
+    file = tmp_path / "world.db"
+    file.write_text("this is no database, and somebody may want it back\n" * 50)
+    with pytest.raises(sqlite3.DatabaseError):
+        SandboxServer(SandboxConfig(database=file))
+    assert file.read_text().startswith("this is no database")
+
+
+def test_a_change_is_cheap(tmp_path: Path) -> None:
+    """With a file, too, changes take far less than the 10 ms a test or a demonstration would notice."""
+    with SandboxServer(SandboxConfig(prices=SEEDS, database=tmp_path / "world.db")) as box:
+        subscription = buy(client_of(box.url), box.control)
+        begun = time.monotonic()
+        for _ in range(50):
+            box.control.renew(subscription)
+        assert (time.monotonic() - begun) / 50 < 0.1
