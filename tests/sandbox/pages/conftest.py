@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import stripe
-from support.html_forms import Visitor
 
 from stripe_sandbox.testing import SandboxServer
+from support.html_forms import Visitor
 
 SHOP = "http://shop.test"
 HOSTILE = "<script>alert('x')</script>\"&"

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 import stripe
-from support.html_forms import Visitor
 
 from stripe_sandbox.billing.cards import CARDS
 from stripe_sandbox.testing import SandboxServer
+from support.html_forms import Visitor
 
 Sell = Callable[..., stripe.checkout.Session]
 THANKS = "http://shop.test/thanks?session="
@@ -74,7 +74,7 @@ def test_paying_leads_back_to_the_shop(visitor: Visitor, client: stripe.StripeCl
     ],
 )
 def test_each_card_plays_its_story(
-    visitor: Visitor, client: stripe.StripeClient, sell: Sell, label: str, status: str, payment_status: str
+    *, visitor: Visitor, client: stripe.StripeClient, sell: Sell, label: str, status: str, payment_status: str
 ) -> None:
     """A button leaves the session as its card does; the answer is always a redirect."""
     session = sell()

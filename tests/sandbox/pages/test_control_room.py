@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import stripe
-from support.html_forms import Visitor
 
 from stripe_sandbox.api.faults import Fault
 from stripe_sandbox.testing import SandboxServer, WebhookInbox
 from stripe_sandbox.webhooks.settings import DeliverySettings
+from support.html_forms import Visitor
 
 Sell = Callable[..., stripe.checkout.Session]
 HOSTILE = "<script>alert(1)</script>"
@@ -46,6 +46,7 @@ def test_it_shows_the_world(visitor: Visitor, box: SandboxServer, subscription: 
     ],
 )
 def test_a_button_beside_a_subscription_does_what_it_says(
+    *,
     visitor: Visitor,
     box: SandboxServer,
     client: stripe.StripeClient,
@@ -84,6 +85,7 @@ def test_an_ended_subscription_has_no_buttons(
     [("Advance a day", 1, 1), ("Advance to the next renewal", 28, 31), ("Advance a month", 28, 31)],
 )
 def test_the_clock_moves(
+    *,
     visitor: Visitor,
     box: SandboxServer,
     subscription: stripe.Subscription,
@@ -278,7 +280,7 @@ def test_an_open_checkout_is_opened_or_expired(visitor: Visitor, client: stripe.
 
 @pytest.mark.parametrize(("label", "payment_status"), [("The bank pays", "paid"), ("The bank refuses", "unpaid")])
 def test_the_bank_answers_for_a_debit(
-    visitor: Visitor, box: SandboxServer, client: stripe.StripeClient, sell: Sell, label: str, payment_status: str
+    *, visitor: Visitor, box: SandboxServer, client: stripe.StripeClient, sell: Sell, label: str, payment_status: str
 ) -> None:
     """A session paid by bank debit waits in the room for the bank's answer, and the answer is told."""
     session = sell()

@@ -7,12 +7,12 @@ import pytest
 import stripe
 from hypothesis import given
 from hypothesis import strategies as st
-from support.html_forms import Page, Visitor
 
 from stripe_sandbox.pages.markup import Markup, render, tag
 from stripe_sandbox.pages.style import STYLE
 from stripe_sandbox.pages.words import card_number, money, rhythm
 from stripe_sandbox.testing import SandboxServer
+from support.html_forms import Page, Visitor
 
 
 @pytest.fixture

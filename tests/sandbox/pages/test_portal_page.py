@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import stripe
-from support.html_forms import Page, Visitor
 
 from stripe_sandbox.testing import SandboxServer
+from support.html_forms import Page, Visitor
 
 Reread = Callable[[], stripe.Subscription]
 
@@ -173,6 +173,7 @@ def test_a_hostile_way_back_is_no_link(visitor: Visitor, client: stripe.StripeCl
     ],
 )
 def test_every_state_is_told_as_a_sentence(
+    *,
     visitor: Visitor,
     box: SandboxServer,
     portal_address: str,
