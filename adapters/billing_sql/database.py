@@ -60,13 +60,18 @@ class SqlDatabase:
         return await self.read(schema.current_revision), schema.HEAD
 
     async def check_schema(self) -> None:
-        """Raise `SchemaBehind` or `SchemaAhead` unless the schema is this version's."""
+        """Raise `SchemaBehind` or `SchemaAhead` unless the schema is this version's.
+
+        Also warns of a server that is set up to forget what it has committed.
+        """
         current, needed = await self.schema_state()
-        if current == needed:
-            return
-        if current is None or current in schema.REVISIONS:
+        if current != needed and (current is None or current in schema.REVISIONS):
             raise SchemaBehind(current=current, needed=needed)
-        raise SchemaAhead(current=current, needed=needed)
+        if current != needed:
+            raise SchemaAhead(current=current, needed=needed)
+        with self._telling():
+            for doubt in await self._engine.doubts():
+                log.warning(doubt)
 
     @property
     def difference(self) -> Difference:

@@ -3,7 +3,21 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Insert, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from billing.identifiers import SubscriptionId
 from billing.ports import FailedEvent, Reread
@@ -14,6 +28,8 @@ from billing_sql.tables import events, failed_events, rereads, subscriptions
 
 _TIME = rereads.c.due_at.type
 _NOW = bindparam("now", type_=_TIME)
+# Any lease at all; a comparison is what every index can be asked.
+_EVER = literal_column("0", BigInteger)
 _DUE = (
     select(rereads.c.subscription_id, rereads.c.attempts, func.coalesce(subscriptions.c.version, 0))
     .outerjoin_from(rereads, subscriptions, subscriptions.c.id == rereads.c.subscription_id)
@@ -23,16 +39,17 @@ _DUE = (
     # What another claimant is about to lease is left to it.
     .with_for_update(of=rereads, skip_locked=True)
 )
-_NEXT_DUE = select(
+# Two questions, so that an index answers each: many rows may wait, but few are leased.
+_FREE_FIRST = select(func.min(rereads.c.due_at).label("at")).where(rereads.c.leased_until.is_(None))
+_LEASED_FIRST = select(
     func.min(
         case(
-            (rereads.c.leased_until.is_(None), rereads.c.due_at),
-            (rereads.c.leased_until <= _NOW, rereads.c.due_at),
-            (rereads.c.leased_until > rereads.c.due_at, rereads.c.leased_until),
+            (and_(rereads.c.leased_until > _NOW, rereads.c.leased_until > rereads.c.due_at), rereads.c.leased_until),
             else_=rereads.c.due_at,
         )
-    )
-)
+    ).label("at")
+).where(rereads.c.leased_until > _EVER)
+_NEXT_DUE = select(func.min(union_all(_FREE_FIRST, _LEASED_FIRST).subquery().c.at, type_=_TIME))
 _PUT_BACK = (
     update(rereads)
     .where(rereads.c.subscription_id == bindparam("subscription"), rereads.c.lease == bindparam("held"))
@@ -50,7 +67,9 @@ class SqlRereadQueue:
 
     async def claim(self, *, limit: int, now: datetime, leased_until: datetime, lease: str) -> Sequence[Reread]:
         """See `billing.ports.RereadQueue`."""
-        if await self.next_due(now=now) is None:
+        due_at = await self.next_due(now=now)
+        if due_at is None or due_at > now:
+            # Most looks find nothing, and need no transaction.
             return []
         return await self._database.write(
             lambda connection: self._claim(connection, limit=limit, now=now, leased_until=leased_until, lease=lease)

@@ -118,6 +118,7 @@ rereads = Table(
     Column("lease", Text),
     Column("leased_until", EpochMicroseconds),
     Index(None, "due_at"),
+    Index(None, "leased_until"),
 )
 
 checkout_attempts = Table(

@@ -4,7 +4,7 @@ The functions are plain, not `async`: on PostgreSQL they run in a greenlet over 
 transaction costs one switch that way, not several for each statement.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -69,6 +69,10 @@ class Engine(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction; leaving it without `commit` rolls it back."""
+        ...
+
+    async def doubts(self) -> Sequence[str]:
+        """Say, a sentence each, why what is committed here might be lost all the same."""
         ...
 
     async def close(self) -> None:

@@ -1,11 +1,11 @@
 """PostgreSQL through asyncpg: one pool for transactions, a small one for reads without any."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import ExceptionContext
@@ -23,6 +23,9 @@ GRACE_SECONDS = 2.0
 APPLICATION_NAME = "billing-service"
 _LOST = frozenset({"25006", "57P01", "57P02", "57P03"})
 """A connection that says so is of no use any more: the server is read-only (a primary that was), or going away."""
+_UNSAFE = text(
+    "SELECT name FROM pg_settings WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+)
 
 
 class BareAsyncpg(PGDialect_asyncpg):
@@ -125,6 +128,11 @@ class PostgresEngine:
                 yield transaction
             finally:
                 await transaction.end()
+
+    async def doubts(self) -> Sequence[str]:
+        """See `Engine`."""
+        rows = await self.read(lambda connection: connection.execute(_UNSAFE).all())
+        return [f"PostgreSQL runs with {name} = off: a crash loses what was acknowledged" for (name,) in rows]
 
     async def close(self) -> None:
         """See `Engine`."""

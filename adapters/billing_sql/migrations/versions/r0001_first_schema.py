@@ -149,6 +149,7 @@ def _make_queues() -> None:
         sa.PrimaryKeyConstraint("subscription_id", name="pk_rereads"),
     )
     op.create_index("ix_rereads_due_at", "rereads", ["due_at"])
+    op.create_index("ix_rereads_leased_until", "rereads", ["leased_until"])
     op.create_table(
         "alerts",
         sa.Column("kind", sa.Text, nullable=False),
