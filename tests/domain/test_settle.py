@@ -1,0 +1,119 @@
+"""What a re-read's answer does to what is held."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from billing.idempotency import Alert, Decision, Outcome, settle
+from billing.plans import Tier
+from billing.subscription import Snapshot, Status, Subscription
+from support.domain_things import (
+    ANN,
+    CATALOGUE,
+    ENTERPRISE,
+    FOREIGN_PRICE,
+    NOON,
+    PERIOD,
+    at,
+    heard_of,
+    snapshot,
+    subscription,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is held, what Stripe answers, and what must come of it."""
+
+    name: str
+    current: Subscription | None
+    answer: Snapshot
+    state: Subscription
+    outcome: Outcome
+    alerts: tuple[Alert, ...] = ()
+
+
+ROWS = [
+    Row(
+        name="says something else: it stands, and neither the clock nor the version moves",
+        current=subscription(as_of=at(5), version=3),
+        answer=snapshot(Status.PAST_DUE, prices=(ENTERPRISE,), period_end=NOON + 2 * PERIOD, cancel=True),
+        state=subscription(
+            Status.PAST_DUE, tier=Tier.ENTERPRISE, period_end=NOON + 2 * PERIOD, cancel=True, as_of=at(5), version=3
+        ),
+        outcome=Outcome.APPLIED,
+    ),
+    Row(
+        name="says what is held: nothing changes",
+        current=subscription(as_of=at(5), version=3),
+        answer=snapshot(),
+        state=subscription(as_of=at(5), version=3),
+        outcome=Outcome.UNCHANGED,
+    ),
+    Row(
+        name="never seen: inserted, so that the plan turns true without a webhook",
+        current=None,
+        answer=snapshot(),
+        state=subscription(as_of=None, version=0),
+        outcome=Outcome.APPLIED,
+    ),
+    Row(
+        name="known by an invoice alone: now it is known",
+        current=heard_of(version=2),
+        answer=snapshot(Status.INCOMPLETE),
+        state=subscription(Status.INCOMPLETE, as_of=None, version=2),
+        outcome=Outcome.APPLIED,
+    ),
+    Row(
+        name="ended there: ended here",
+        current=subscription(as_of=at(5), version=3),
+        answer=snapshot(Status.CANCELED, period_end=at(9), cancel=True),
+        state=subscription(Status.CANCELED, period_end=at(9), as_of=at(5), version=3),
+        outcome=Outcome.APPLIED,
+    ),
+    Row(
+        name="ended here by its customer: Stripe knows its last day",
+        current=subscription(Status.CANCELED, as_of=at(5), version=3),
+        answer=snapshot(Status.CANCELED, period_end=at(9)),
+        state=subscription(Status.CANCELED, period_end=at(9), as_of=at(5), version=3),
+        outcome=Outcome.APPLIED,
+    ),
+    Row(
+        name="ended here, live there: it stays ended",
+        current=subscription(Status.CANCELED, as_of=at(5), version=3),
+        answer=snapshot(Status.ACTIVE),
+        state=subscription(Status.CANCELED, as_of=at(5), version=3),
+        outcome=Outcome.STALE,
+    ),
+    Row(
+        name="unknown price: the last good tier stands, and asking again would not help",
+        current=subscription(as_of=at(5), version=3),
+        answer=snapshot(prices=(FOREIGN_PRICE,)),
+        state=subscription(as_of=at(5), version=3),
+        outcome=Outcome.UNCHANGED,
+        alerts=(Alert.UNKNOWN_PRICE,),
+    ),
+    Row(
+        name="unknown status: it grants nothing",
+        current=subscription(as_of=at(5), version=3),
+        answer=snapshot(Status.UNKNOWN),
+        state=subscription(Status.UNKNOWN, as_of=at(5), version=3),
+        outcome=Outcome.APPLIED,
+        alerts=(Alert.UNKNOWN_STATUS,),
+    ),
+    Row(
+        name="a jump: believed, and told of",
+        current=subscription(Status.UNPAID, as_of=at(5), version=3),
+        answer=snapshot(Status.PAUSED),
+        state=subscription(Status.PAUSED, as_of=at(5), version=3),
+        outcome=Outcome.APPLIED,
+        alerts=(Alert.UNEXPECTED_TRANSITION,),
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_table(row: Row) -> None:
+    """Stripe's answer stands, except where it would revive what has ended; it never asks for another re-read."""
+    decision = settle(row.current, row.answer, account=ANN, catalogue=CATALOGUE)
+    assert decision == Decision(state=row.state, outcome=row.outcome, alerts=row.alerts)
