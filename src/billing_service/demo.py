@@ -37,7 +37,8 @@ section{background:var(--card);border:1px solid var(--line);border-radius:1rem;p
 grid-template-columns:minmax(0,1fr);box-shadow:0 1px 3px rgb(20 24 40/.06)}
 h2{font-size:1rem;font-weight:600;color:var(--soft)}
 #plan{font-size:2.1rem;font-weight:680;letter-spacing:-.02em;line-height:1.15;text-transform:capitalize}
-dl{display:grid;grid-template-columns:auto minmax(0,1fr);gap:.3rem 1.25rem}
+dl{display:grid;grid-template-columns:6rem minmax(0,1fr);gap:.3rem 1rem}
+dl+dl{margin-top:-.8rem}
 dt{color:var(--soft)}
 .soft{color:var(--soft)}
 .row{display:flex;flex-wrap:wrap;gap:.6rem}

@@ -13,7 +13,7 @@ from stripe_sandbox.pages import control_levers as levers
 from stripe_sandbox.pages.control_actions import SUBSCRIPTION_ACTIONS
 from stripe_sandbox.pages.frame import button, note, page, section, select, spread
 from stripe_sandbox.pages.markup import Child, Markup, tag
-from stripe_sandbox.pages.portal_view import outlook, plan_name
+from stripe_sandbox.pages.portal_view import outlook, plan_name, product_name
 from stripe_sandbox.pages.timeline import time_line
 from stripe_sandbox.pages.words import badge, card_number, clock_time, money, rate
 from stripe_sandbox.resource import Resource
@@ -122,7 +122,7 @@ def _subscription_buttons(world: World, row: Resource, name: str) -> Markup:
         for key, action in SUBSCRIPTION_ACTIONS.items()
         if key != "change_price" and action.fits(row)
     ]
-    prices = {price["id"]: rate(price) for price in portal.offers(world, row)}
+    prices = {price["id"]: f"{product_name(world, price)}, {rate(price)}" for price in portal.offers(world, row)}
     change = tag(
         "form",
         select("Another price", "price", prices, key=f"price-{row['id']}"),

@@ -70,8 +70,7 @@ def _plan(world: World, session: Resource, row: Resource) -> Markup:
 def plan_name(world: World, row: Resource) -> str:
     """The product of a subscription's first item, with its quantity when there are several."""
     item = items_of(row)[0]
-    product = world.find("product", item["price"]["product"])
-    name = str(product["name"]) if product else str(item["price"]["id"])
+    name = product_name(world, item["price"])
     return name if item["quantity"] == 1 else f"{name} × {item['quantity']}"  # noqa: RUF001  # a multiplication sign
 
 
@@ -100,7 +99,7 @@ def _changes(world: World, session: Resource, row: Resource) -> Markup | None:
     buttons = [
         button(
             f"/portal/{session['id']}/change_price",
-            f"Change to {_product(world, price)}, {rate(price)}",
+            f"Change to {product_name(world, price)}, {rate(price)}",
             subscription=row["id"],
             price=price["id"],
         )
@@ -110,7 +109,8 @@ def _changes(world: World, session: Resource, row: Resource) -> Markup | None:
     return tag("div", tag("h3", "Change plan"), tag("div", *buttons, class_="row"), hint, class_="stack")
 
 
-def _product(world: World, price: Resource) -> str:
+def product_name(world: World, price: Resource) -> str:
+    """What a price is the price of."""
     product = world.find("product", price["product"])
     return str(product["name"]) if product else str(price["id"])
 

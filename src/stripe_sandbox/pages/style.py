@@ -80,6 +80,7 @@ button.choice>:nth-child(2){align-self:center}button.choice>:nth-child(3){grid-c
 button.choice:not(.main)>:nth-child(n+2){color:var(--soft)}
 label,legend{font-weight:600;font-size:.9375rem}
 fieldset{border:0;min-width:0}
+legend{padding:0}
 input,select{font:inherit;font-size:1rem;min-height:2.75rem;padding:.45rem .7rem;border:1px solid var(--field);
 border-radius:.65rem;background:var(--card);color:var(--ink);width:100%;min-width:0;max-width:100%}
 input[type=checkbox]{width:1.15rem;height:1.15rem;min-height:0;flex:none;accent-color:var(--accent);margin:0}
