@@ -269,6 +269,13 @@ def test_two_live_subscriptions_are_detected_and_the_better_counts(ann: MemoryWo
     assert _plan(ann) is Tier.PRO
 
 
+def test_a_failed_first_invoice_is_no_second_subscription(ann: MemoryWorld) -> None:
+    """A subscription that only a failed invoice has named may never begin: nobody is told of two."""
+    _subscribe(ann)
+    ann.deliver(delivery("evt_failed", payment_failed(id_=OTHER), second=5))
+    assert ann.alarm.alerts == []
+
+
 def test_two_events_for_one_change(ann: MemoryWorld) -> None:
     """Two Event objects with different ids describe one change: the second says nothing new."""
     _subscribe(ann)

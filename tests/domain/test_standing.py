@@ -121,5 +121,6 @@ def test_the_plan_is_the_best_that_any_grants(held: list[Subscription]) -> None:
 
 
 def test_live_subscriptions_are_counted() -> None:
-    """Everything that can be managed in the portal is live; what has ended or never began is not."""
-    assert live_subscriptions(subscription(status) for status in Status) == 5
+    """Everything that may be managed in the portal is live; what has ended, or was never paid for, is not."""
+    assert live_subscriptions(subscription(status) for status in Status) == 6
+    assert live_subscriptions([heard_of()]) == 0

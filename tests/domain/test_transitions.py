@@ -51,11 +51,11 @@ ENDED = {Status.CANCELED, Status.INCOMPLETE_EXPIRED}
         (Status.UNPAID, False, True, False),
         (Status.PAUSED, False, True, False),
         (Status.CANCELED, False, False, True),
-        (Status.UNKNOWN, False, False, False),
+        (Status.UNKNOWN, False, True, False),
     ],
 )
 def test_what_a_status_means(status: Status, *, grants: bool, is_live: bool, has_ended: bool) -> None:
-    """Each status grants access or not, is live or not, has ended or not; the unknown one grants nothing."""
+    """Each status grants access or not, is live or not, has ended or not; the unknown one may be live but grants nothing."""
     assert (status.grants_access, status.is_live, status.has_ended) == (grants, is_live, has_ended)
     assert subscription(status, tier=Tier.PRO).granted is (Tier.PRO if grants else Tier.FREE)
 
