@@ -6,7 +6,7 @@ import socket
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 
@@ -15,20 +15,22 @@ from stripe_sandbox.app import create_app
 from stripe_sandbox.config import DEFAULT_API_KEY, NEWEST_API_VERSION, SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.server import Server, listen, server_for
 
+_PRICE_FORM: Final = "NAME=AMOUNT[/INTERVAL][:PRICE_ID]"
 
-class PriceSeed(click.ParamType[SeedPrice]):
-    name = "NAME=AMOUNT[/INTERVAL][:PRICE_ID]"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SeedPrice:
-        """Read `pro=2900`, `pro=2900:price_pro` or `pro=29000/year:price_pro_yearly`."""
-        if isinstance(value, SeedPrice):
-            return value
-        name, _, rest = str(value).partition("=")
-        amount, _, price_id = rest.partition(":")
-        cents, _, interval = amount.partition("/")
-        if not name or not cents.isdigit() or interval not in {"", "day", "week", "month", "year"}:
-            self.fail(f"{value!r} is not of the form {self.name}", param, ctx)
-        return SeedPrice(name=name, unit_amount=int(cents), price_id=price_id or None, interval=interval or "month")
+def _read_prices(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[SeedPrice, ...]:
+    """Read `pro=2900`, `pro=2900:price_pro` or `pro=29000/year:price_pro_yearly`."""
+    del context, param
+    return tuple(_read_price(value) for value in values)
+
+
+def _read_price(value: str) -> SeedPrice:
+    name, _, rest = value.partition("=")
+    amount, _, price_id = rest.partition(":")
+    cents, _, interval = amount.partition("/")
+    if not name or not cents.isdigit() or interval not in {"", "day", "week", "month", "year"}:
+        raise click.BadParameter(f"{value!r} is not of the form {_PRICE_FORM}")
+    return SeedPrice(name=name, unit_amount=int(cents), price_id=price_id or None, interval=interval or "month")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,7 +47,8 @@ class PriceSeed(click.ParamType[SeedPrice]):
 @click.option(
     "--price",
     "prices",
-    type=PriceSeed(),
+    metavar=_PRICE_FORM,
+    callback=_read_prices,
     multiple=True,
     help="A recurring price to begin with, such as pro=2900 or pro=2900:price_pro. Can be given several times.",
 )

@@ -3,6 +3,12 @@
 import pytest
 import stripe
 
+from stripe_sandbox.billing import starting
+from stripe_sandbox.billing.cards import CARDS, attach
+from stripe_sandbox.objects.customer import customer
+from stripe_sandbox.objects.subscription import period_of
+from stripe_sandbox.resource import Resource
+from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedPrice, WebhookInbox
 
 DAY = 24 * 3_600
@@ -134,3 +140,24 @@ def test_a_test_clock_moves_its_own_customers_only(client: stripe.StripeClient, 
         client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": now})
     client.v1.test_helpers.test_clocks.delete(clock.id)
     assert [row.id for row in client.v1.subscriptions.list({"status": "all"}).data] == [other.id]
+
+
+def test_one_thing_that_cannot_be_done_does_not_stop_time() -> None:
+    """A renewal that fails for want of its customer is left alone, and the next one still happens."""
+    sandbox = Sandbox(SandboxConfig(prices=(SeedPrice(name="pro", unit_amount=2900, price_id="price_pro"),)))
+    world = sandbox.world
+    rows: list[Resource] = []
+    for number in range(2):
+        buyer = customer(f"cus_{number}", created=world.now(), invoice_prefix=f"P{number}")
+        world.put(buyer)
+        order = starting.Order(customer=buyer, items=[(world.get("price", "price_pro"), 1)])
+        row, invoice = starting.begin(world, order)
+        attach(world, buyer, CARDS["succeeds"])
+        starting.tell_paid(world, row, invoice)
+        rows.append(row)
+    world.store.remove("customer", "cus_0")
+    ends = [period_of(row)[1] for row in rows]
+    sandbox.advance(32 * DAY)
+    assert period_of(rows[1])[0] == ends[1]
+    sandbox.advance(32 * DAY)
+    assert period_of(rows[1])[0] > ends[1]

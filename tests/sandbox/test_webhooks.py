@@ -8,6 +8,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.control.client import ControlError
+from stripe_sandbox.resource import Resource
 from stripe_sandbox.testing import Delivery, SandboxServer, WebhookInbox
 
 SECRET = "whsec_test"
@@ -316,3 +317,37 @@ def test_events_are_listed_by_type_and_time_oldest_last(client: stripe.StripeCli
     assert client.v1.events.list().data == []
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.events.list({"type": "a", "types": ["b"]})
+
+
+@pytest.mark.parametrize("version", ["2024-06-20", "2026-10-28.endive"])
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"object": "subscription"},
+        {"object": "subscription", "items": None},
+        {"object": "subscription", "items": {"data": [{"object": "subscription_item"}]}},
+        {"object": "invoice", "lines": {"data": [{"object": "line_item"}]}},
+        {"object": "checkout.session", "ui_mode": 7},
+        {},
+    ],
+)
+def test_hand_made_objects_may_lack_anything(
+    box: SandboxServer, inbox: WebhookInbox, resource: Resource, version: str
+) -> None:
+    """A hand-made event with hardly anything in it is delivered in every shape."""
+    box.control.set_delivery(api_version=version)
+    box.control.emit("customer.subscription.updated", resource, previous_attributes={"status": "active"})
+    assert box.control.flush().succeeded == 1
+    assert inbox.events[0]["api_version"] == version
+
+
+def test_an_endpoint_with_an_impossible_address_harms_no_other(
+    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
+) -> None:
+    """A URL that cannot be resolved at all is a failed attempt; other endpoints get their events."""
+    client.v1.webhook_endpoints.create({"url": f"http://{'a' * 70}.invalid/", "enabled_events": ["*"]})
+    box.control.set_delivery(max_retries=0)
+    change_something(client)
+    counts = box.control.flush()
+    assert (counts.succeeded, counts.failed) == (1, 1)
+    assert len(inbox.deliveries) == 1

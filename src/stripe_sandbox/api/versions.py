@@ -98,15 +98,16 @@ def _before_basil(row: Resource) -> None:
 
 def _subscription_before_basil(row: Resource) -> None:
     """The period stood on the subscription, with the plan and quantity of its only item."""
-    items: list[Resource] = row["items"]["data"]
-    if not items:
+    items: list[Resource] = part(row, "items").get("data") or []
+    if not all("current_period_end" in item for item in items) or not items:
+        # A hand-made event may hold anything.
         return
-    row["current_period_start"] = min(item["current_period_start"] for item in items)
+    row["current_period_start"] = min(item.get("current_period_start", 0) for item in items)
     row["current_period_end"] = min(item["current_period_end"] for item in items)
     row["discount"] = None
     single = items[0] if len(items) == 1 else None
-    row["plan"] = single["plan"] if single else None
-    row["quantity"] = single["quantity"] if single else None
+    row["plan"] = single.get("plan") if single else None
+    row["quantity"] = single.get("quantity") if single else None
     for name in ("billing_mode", "billing_schedules", "managed_payments"):
         row.pop(name, None)
     for item in items:
@@ -119,7 +120,7 @@ def _invoice_before_basil(row: Resource) -> None:
     row["subscription"] = details.get("subscription")
     row.pop("parent", None)
     row["subscription_details"] = {"metadata": details.get("metadata")} if details else None
-    row["paid"] = row["status"] == "paid"
+    row["paid"] = row.get("status") == "paid"
     row["paid_out_of_band"] = False
     row["charge"] = row["payment_intent"] = row["quote"] = row["tax"] = None
     row["discount"] = None

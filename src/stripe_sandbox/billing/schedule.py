@@ -1,8 +1,10 @@
 """Time passing: what is due of subscriptions and sessions, and doing it at its moment."""
 
+import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import checkout, ending, pausing, renewing
 from stripe_sandbox.billing.cards import card_of
 from stripe_sandbox.billing.periods import DAY_SECONDS, HOUR_SECONDS
@@ -13,6 +15,7 @@ from stripe_sandbox.world.world import World
 
 _INCOMPLETE_SECONDS: Final = 23 * HOUR_SECONDS
 _WILL_END_SECONDS: Final = 3 * DAY_SECONDS
+_logger: Final = logging.getLogger(__name__)
 _STEPS_AT_ONCE: Final = 100_000
 
 
@@ -116,8 +119,13 @@ def run_due(world: World, *, clock: str | None = None) -> int:
         step = None if row is None else next_step(world, row)
         if row is None or step is None or step.at != entry.at:
             continue
-        with world.at(entry.at):
-            step.run(world, row)
         done += 1
+        try:
+            with world.at(entry.at):
+                step.run(world, row)
+        except ApiError:
+            # What cannot be done now is left alone: time must not stop for the others.
+            _logger.exception("%s %s could not do what was due", entry.kind, entry.key)
+            continue
         plan(world, row)
     return done

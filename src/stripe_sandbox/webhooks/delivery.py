@@ -270,7 +270,7 @@ class Deliverer:
                 headers=message.headers,
                 timeout=self.settings.timeout_seconds,
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return None, "", f"{type(error).__name__}: {error}"
         return response.status_code, response.text[:_EXCERPT], None
 
