@@ -67,6 +67,8 @@ class Alert(StrEnum):
     """An account pays twice; the better subscription counts, and one of them should be refunded."""
     SUBSCRIPTION_MISSING = "subscription_missing"
     """Stripe does not know a subscription that we hold: another mode's or another account's key?"""
+    FAILED_EVENT = "failed_event"
+    """A verified event could not be decoded or written; it is kept with the reason, and Stripe sends it again."""
     UNREADABLE_ANSWER = "unreadable_answer"
     """Stripe's answer to a re-read could not be understood."""
 

@@ -120,7 +120,7 @@ class Container(containers.DeclarativeContainer):
     authenticate = providers.Singleton(Authenticate, accounts=accounts)
     read_billing = providers.Singleton(ReadBilling, watch=checkout_watcher)
     receive_webhooks = providers.Singleton(
-        ReceiveWebhook, reader=reader, inbox=inbox, failed_events=failed_events, clock=clock
+        ReceiveWebhook, reader=reader, inbox=inbox, failed_events=failed_events, clock=clock, alarm=alarm
     )
     start_checkout = providers.Singleton(
         StartCheckout,

@@ -66,6 +66,7 @@ class World:
     watch: MemoryCheckoutWatch
     manage: ManageAccounts
     decide: DecideEvents
+    alarm: MemoryAlarm
     account: AccountId
     api_key: str
 
@@ -95,7 +96,7 @@ async def open_world() -> AsyncGenerator[World]:
         "read_billing": ReadBilling(watch=watch),
         "open_portal": OpenPortal(accounts=accounts, customers=customers, gateway=stripe),
         "receive_webhooks": ReceiveWebhook(
-            reader=reader, inbox=MemoryInbox(decide), failed_events=failed_events, clock=clock
+            reader=reader, inbox=MemoryInbox(decide), failed_events=failed_events, clock=clock, alarm=alarm
         ),
         "start_checkout": StartCheckout(
             accounts=accounts,
@@ -130,6 +131,7 @@ async def open_world() -> AsyncGenerator[World]:
             watch=watch,
             manage=manage,
             decide=decide,
+            alarm=alarm,
             account=view.account.id,
             api_key=new.secret,
         )

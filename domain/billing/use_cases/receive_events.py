@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from billing.errors import BillingError, Conflict, EventNotProcessed, StoreUnavailable
 from billing.events import Delivery
-from billing.idempotency import Outcome
+from billing.idempotency import Alert, Outcome
 from billing.ledger import Ledger, claims_of
 from billing.plans import Catalogue
 from billing.ports import (
@@ -28,6 +28,7 @@ class ReceiveWebhook:
     inbox: Inbox
     failed_events: FailedEvents
     clock: Clock
+    alarm: Alarm
 
     async def execute(self, *, signature: str | None, body: bytes) -> Outcome:
         """Answer what became of the event; returning means that it is committed.
@@ -38,6 +39,7 @@ class ReceiveWebhook:
             delivery = self.reader.read(signature=signature, body=body)
         except UndecodableEvent as undecodable:
             await self.failed_events.keep(undecodable.failed, at=self.clock.now())
+            self.alarm.raise_alert(Alert.FAILED_EVENT, undecodable.failed.id)
             raise EventNotProcessed from undecodable
         return await self.inbox.put(delivery)
 
@@ -99,6 +101,7 @@ class DecideEvents:
             await self.failed_events.keep(failed, at=self.clock.now())
         except StoreUnavailable as unavailable:
             return unavailable
+        self.alarm.raise_alert(Alert.FAILED_EVENT, failed.id)
         return EventNotProcessed()
 
 

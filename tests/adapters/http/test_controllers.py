@@ -16,6 +16,7 @@ from billing.errors import (
     SignatureInvalid,
 )
 from billing.events import Unhandled
+from billing.idempotency import Alert
 from billing.subscription import Status
 from billing_http import errors as http_errors
 from billing_memory import Call
@@ -264,6 +265,14 @@ class TestWebhooks:
         """Each of the reader's refusals has its status."""
         world.reader.answer = error
         assert_error(await world.client.post("/v1/billing/webhooks", content=b"{}"), status, code)
+
+    async def test_an_event_that_makes_no_sense_is_kept_and_somebody_is_told(self, world: World) -> None:
+        """Its payload and the reason are in the store, and an alert names it."""
+        world.reader.answer = failed_event(delivery("evt_1", Unhandled(reason="")))
+        await world.client.post("/v1/billing/webhooks", content=b"{}")
+        (kept,) = world.store.tables.failed_events.values()
+        assert (kept.failed.id, kept.failed.reason, kept.failed.payload) == ("evt_1", "no id", b"{}")
+        assert world.alarm.alerts == [(Alert.FAILED_EVENT, "evt_1")]
 
     async def test_a_database_that_is_away_is_503(self, world: World) -> None:
         """Nothing is acknowledged; Stripe is told when to come again."""
