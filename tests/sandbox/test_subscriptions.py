@@ -1,5 +1,6 @@
 """Subscriptions: what the API does to them and what befalls them, and the events that tell of it."""
 
+import typing
 from collections.abc import Callable
 
 import pytest
@@ -298,3 +299,57 @@ def test_deleting_a_customer_ends_its_subscriptions(
     with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.billing_portal.sessions.create({"customer": customer})
     assert caught.value.code == "resource_missing"
+
+
+def test_items_are_added_and_removed(client: stripe.StripeClient, subscription: stripe.Subscription) -> None:
+    """A second price becomes a second item, the same price twice is refused, and the last item stays."""
+    first = subscription["items"].data[0].id
+    two = client.v1.subscriptions.update(subscription.id, {"items": [{"price": "price_enterprise"}]})
+    assert [item.price.id for item in two["items"].data] == ["price_pro", "price_enterprise"]
+    with pytest.raises(stripe.InvalidRequestError, match="same plan"):
+        client.v1.subscriptions.update(subscription.id, {"items": [{"price": "price_pro"}]})
+    one = client.v1.subscriptions.update(subscription.id, {"items": [{"id": first, "deleted": True}]})
+    (left,) = one["items"].data
+    for wrong in ({"id": left.id, "deleted": True}, {"id": "si_none", "quantity": 2}):
+        with pytest.raises(stripe.InvalidRequestError):
+            client.v1.subscriptions.update(
+                subscription.id, {"items": [typing.cast("stripe.params.SubscriptionUpdateParamsItem", wrong)]}
+            )
+
+
+def test_cancel_at_takes_a_time_and_a_word(client: stripe.StripeClient, subscription: stripe.Subscription) -> None:
+    """`cancel_at` is a moment or the period's end by name; empty takes it back; with the flag it is refused."""
+    end = subscription["items"].data[0].current_period_end
+    named = client.v1.subscriptions.update(subscription.id, {"cancel_at": "min_period_end"})
+    assert (named.cancel_at, named.cancel_at_period_end) == (end, False)
+    assert client.v1.subscriptions.update(subscription.id, {"cancel_at": end - 60}).cancel_at == end - 60
+    assert client.v1.subscriptions.update(subscription.id, {"cancel_at": ""}).cancel_at is None
+    with pytest.raises(stripe.InvalidRequestError, match="only specify one"):
+        client.v1.subscriptions.update(subscription.id, {"cancel_at": end, "cancel_at_period_end": True})
+
+
+def test_a_trial_is_moved_and_ended(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A trial made by the API can be lengthened and ended now."""
+    customer = client.v1.customers.create({})
+    now = box.control.clock().now
+    made = client.v1.subscriptions.create(
+        {"customer": customer.id, "items": [{"price": "price_pro"}], "trial_period_days": 7}
+    )
+    longer = client.v1.subscriptions.update(made.id, {"trial_end": now + 20 * 86_400})
+    assert (longer.status, longer.trial_end) == ("trialing", now + 20 * 86_400)
+    assert client.v1.subscriptions.update(made.id, {"trial_end": "now"}).status == "active"
+
+
+def test_creation_follows_the_card_and_the_behaviour(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """With a good card a subscription is active at once; with a bad one it is incomplete or a CardError."""
+    customer = client.v1.customers.create({})
+    box.control.change_card(customer.id, "succeeds")
+    given: stripe.params.SubscriptionCreateParams = {
+        "customer": customer.id,
+        "items": [{"price": "price_pro", "quantity": 2}],
+    }
+    assert client.v1.subscriptions.create(given).status == "active"
+    box.control.change_card(customer.id, "fails_later")
+    assert client.v1.subscriptions.create(given).status == "incomplete"
+    with pytest.raises(stripe.CardError):
+        client.v1.subscriptions.create({**given, "payment_behavior": "error_if_incomplete"})

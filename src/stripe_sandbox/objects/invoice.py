@@ -1,6 +1,5 @@
 """Invoices of subscriptions and their lines."""
 
-from stripe_sandbox.objects.subscription import items_of
 from stripe_sandbox.resource import Resource
 
 
@@ -158,8 +157,3 @@ def invoice_line(
         "subscription": subscription["id"],
         "taxes": [],
     }
-
-
-def cycle_amount(subscription: Resource) -> int:
-    """What one period of a subscription costs."""
-    return sum(int(item["price"]["unit_amount"]) * int(item["quantity"]) for item in items_of(subscription))
