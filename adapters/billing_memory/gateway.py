@@ -1,7 +1,7 @@
 """A Stripe in memory, scripted: it does what the ports say Stripe does, and fails or waits when told to.
 
 Idempotency keys work as Stripe's: the first answer under a key is stored and repeated as it was, whatever became of
-the object since; the same key with other parameters is refused; errors of validation are not stored.
+the object since; the same key with other parameters is refused; errors are not stored.
 Source: https://docs.stripe.com/api/idempotent_requests
 """
 
@@ -220,10 +220,8 @@ class MemoryStripe:
     async def expire_session(self, session: SessionId) -> None:
         """See `billing.ports.CheckoutGateway`."""
         trouble = await self._ask(Call.EXPIRE_SESSION)
-        if session not in self.sessions:
-            raise ProviderRefused
-        held = self._current(session)
-        if held.session.state is not SessionState.OPEN:
+        held = self._current(session) if session in self.sessions else None
+        if held is None or held.session.state is not SessionState.OPEN:
             raise SessionNotOpen
         self._turn(held, SessionState.EXPIRED)
         await self._answer(Call.EXPIRE_SESSION, trouble, None)

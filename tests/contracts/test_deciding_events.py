@@ -91,14 +91,14 @@ async def test_batches_in_opposite_order_do_not_deadlock(world: World) -> None:
 
 async def test_the_same_events_in_opposite_order_do_not_deadlock(world: World) -> None:
     """Batches of the same events, forwards on one replica and backwards on the other: each event counts once."""
-    for start in range(0, 160, 16):
-        events = [nothing_for_us(number) for number in range(start, start + 16)]
+    for start in range(0, 1200, 300):
+        events = [nothing_for_us(number) for number in range(start, start + 300)]
         forwards, backwards = await asyncio.gather(
             world.replicas[0].deliver(*events), world.replicas[1].deliver(*events[::-1])
         )
         for one, other in zip(forwards, backwards[::-1], strict=True):
             assert Counter([one, other]) == {Outcome.IGNORED: 1, Outcome.DUPLICATE: 1}
-    assert len(await world.store.behind.events()) == 160
+    assert len(await world.store.behind.events()) == 1200
     assert await world.store.behind.failed_events() == {}
 
 

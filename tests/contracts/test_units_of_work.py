@@ -160,18 +160,31 @@ async def test_a_known_event_is_a_conflict_that_leaves_nothing(store: Stores) ->
     assert loaded.subscriptions == {}
 
 
-async def test_of_two_replicas_with_one_event_one_has_a_conflict(replicas: tuple[Stores, Stores]) -> None:
-    """Two units of work that lock different accounts and save one event: one commits, the other has a `Conflict`."""
-    owners = await add_accounts(replicas[0], 2)
+@pytest.mark.parametrize("first_commits", [True, False])
+async def test_one_event_in_two_units_of_work(replicas: tuple[Stores, Stores], *, first_commits: bool) -> None:
+    """While one unit of work has an event in hand, a second one with the same event waits for how the first ends.
 
-    async def save(store: Stores, owner: AccountId) -> None:
-        changes = Changes(received_at=NOON, events=[decided(1, owner)], standings={owner: STANDING})
-        await commit(store, changes, claims=Claims(accounts=frozenset({owner})))
+    If the first commits, the second has a `Conflict`; if it rolls back, the second commits. They lock different
+    accounts: it is the event's id alone that they share.
+    """
+    owner, other = await add_accounts(replicas[0], 2)
 
-    ends = await asyncio.gather(*map(save, replicas, owners), return_exceptions=True)
-    assert sorted(map(repr, ends)) == sorted([repr(None), repr(Conflict())])
-    standings = [(await replicas[0].accounts.view(owner)).standing for owner in owners]
-    assert standings.count(STANDING) == 1
+    async def save_second() -> None:
+        changes = Changes(received_at=NOON, events=[decided(1, other)], standings={other: STANDING})
+        await commit(replicas[1], changes, claims=Claims(accounts=frozenset({other})))
+
+    async with replicas[0].transactions.begin() as transaction:
+        await transaction.load(Claims(accounts=frozenset({owner})))
+        await transaction.save(Changes(received_at=NOON, events=[decided(1, owner)], standings={owner: STANDING}))
+        second = asyncio.create_task(save_second())
+        # Time for the second to come as far as it can.
+        await asyncio.sleep(0.1)
+        if first_commits:
+            await transaction.commit()
+    [end] = await asyncio.gather(second, return_exceptions=True)
+    assert isinstance(end, Conflict) is first_commits
+    standings = [(await replicas[0].accounts.view(one)).standing for one in (owner, other)]
+    assert standings == ([STANDING, NEVER_SUBSCRIBED] if first_commits else [NEVER_SUBSCRIBED, STANDING])
 
 
 async def test_load_answers_what_was_claimed_and_all_of_its_accounts(store: Stores) -> None:
@@ -408,17 +421,43 @@ async def test_a_customer_attached_already_stays(store: Stores) -> None:
 
 
 async def test_two_accounts_racing_for_a_customer(replicas: tuple[Stores, Stores]) -> None:
-    """Two accounts that are given one customer at once: one of them has it, and both transactions stand."""
-    owners = await add_accounts(replicas[0], 2)
+    """A customer that is being given to one account, and to another meanwhile, is the first's; both commit."""
+    owner, other = await add_accounts(replicas[0], 2)
 
-    async def attach(store: Stores, owner: AccountId, number: int) -> None:
-        changes = Changes(received_at=NOON, events=[decided(number, owner)], customers={customer_id(): owner})
-        await commit(store, changes, claims=Claims(accounts=frozenset({owner})))
+    async def attach_second() -> None:
+        changes = Changes(received_at=NOON, events=[decided(2, other)], customers={customer_id(): other})
+        await commit(replicas[1], changes, claims=Claims(accounts=frozenset({other})))
 
-    await asyncio.gather(*map(attach, replicas, owners, (1, 2)))
-    loaded = await load(replicas[0], Claims(customers=frozenset({customer_id()})))
-    assert loaded.owners[customer_id()] in owners
-    assert await replicas[0].behind.events() == {event_id(1), event_id(2)}
+    async with replicas[0].transactions.begin() as transaction:
+        await transaction.load(Claims(accounts=frozenset({owner})))
+        await transaction.save(Changes(received_at=NOON, customers={customer_id(): owner}))
+        second = asyncio.create_task(attach_second())
+        # Time for the second to come as far as it can.
+        await asyncio.sleep(0.1)
+        await transaction.commit()
+    await second
+    assert (await load(replicas[0], Claims(customers=frozenset({customer_id()})))).owners == {customer_id(): owner}
+    assert await replicas[0].behind.events() == {event_id(2)}
+
+
+async def test_an_owner_that_appears_while_waiting_is_locked_too(replicas: tuple[Stores, Stores]) -> None:
+    """A claimed customer that gets its account while the locks are waited for brings that account with it."""
+    owner, other = await add_accounts(replicas[0], 2)
+    held = subscription(owner)
+    async with replicas[0].transactions.begin() as transaction:
+        await transaction.load(Claims(accounts=frozenset({owner, other})))
+        claims = Claims(accounts=frozenset({other}), customers=frozenset({customer_id()}))
+        waiting = asyncio.create_task(load(replicas[1], claims))
+        # Time for the other to come as far as the lock.
+        await asyncio.sleep(0.1)
+        changes = Changes(received_at=NOON, customers={customer_id(): owner}, standings={owner: STANDING})
+        changes.subscriptions[held.id] = held
+        await transaction.save(changes)
+        await transaction.commit()
+    loaded = await waiting
+    assert loaded.owners == {customer_id(): owner}
+    assert loaded.standings == {owner: STANDING, other: NEVER_SUBSCRIBED}
+    assert loaded.subscriptions == {held.id: held}
 
 
 async def test_a_deleted_customer_is_known_and_replaced(store: Stores) -> None:
