@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from billing_sql.errors import DatabaseUnusable
 
@@ -63,7 +63,5 @@ def _postgres(url: str) -> PostgresAddress:
     if len(several) > 1:
         # Of several hosts only one takes writes, and it is not always the same one.
         query.setdefault("target_session_attrs", "read-write")
-    urls = (
-        urlunsplit(("postgresql", f"{credentials}{at}{host}", parts.path, urlencode(query), "")) for host in several
-    )
-    return PostgresAddress(urls=tuple(urls))
+    options = f"?{urlencode(query)}" if query else ""
+    return PostgresAddress(urls=tuple(f"postgresql://{credentials}{at}{host}{parts.path}{options}" for host in several))

@@ -1,8 +1,8 @@
 """The database: opened once by each process, and handed to every repository."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from sqlalchemy.exc import DBAPIError
@@ -26,7 +26,8 @@ class SqlDatabase:
     def __init__(self, engine: Engine) -> None:
         """Work on this engine. See `open`."""
         self._engine = engine
-        self._trouble: str | None = None
+        self._reads = _Troubles(engine.difference, "read")
+        self._writes = _Troubles(engine.difference, "written")
 
     @classmethod
     async def open(
@@ -69,7 +70,7 @@ class SqlDatabase:
             raise SchemaBehind(current=current, needed=needed)
         if current != needed:
             raise SchemaAhead(current=current, needed=needed)
-        with self._telling():
+        with self._reads.telling():
             for doubt in await self._engine.doubts():
                 log.warning(doubt)
 
@@ -80,13 +81,17 @@ class SqlDatabase:
 
     async def read(self, work: Work[Answer]) -> Answer:
         """Do work that reads with one statement, outside of any transaction. Raises `StoreUnavailable`."""
-        with self._telling():
-            return await self._engine.read(work)
+        with self._reads.telling():
+            answer = await self._engine.read(work)
+        self._reads.worked()
+        return answer
 
     async def write(self, work: Work[Answer]) -> Answer:
         """Do work in a transaction of its own, and commit it. Raises `StoreUnavailable`."""
-        with self._telling():
-            return await self._engine.write(work)
+        with self._writes.telling():
+            answer = await self._engine.write(work)
+        self._writes.worked()
+        return answer
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction, None]:
@@ -95,17 +100,25 @@ class SqlDatabase:
         What it does raises `StoreUnavailable`, and `Conflict` where a constraint decided for another transaction.
         """
         async with AsyncExitStack() as stack:
-            with self._telling():
+            with self._writes.telling():
                 transaction = await stack.enter_async_context(self._engine.transaction())
-            yield _TellingTransaction(transaction, self._telling)
+            yield _ToldTransaction(transaction, self._writes)
+
+
+class _Troubles:
+    """Turns the drivers' errors into the domain's, and tells the operator, once until something works again."""
+
+    def __init__(self, difference: Difference, what: str) -> None:
+        self._difference = difference
+        self._what = what
+        self._told: str | None = None
 
     @contextmanager
-    def _telling(self) -> Generator[None, None, None]:
-        """Turn the drivers' errors into the domain's."""
+    def telling(self) -> Generator[None, None, None]:
         try:
             yield
         except DBAPIError as error:
-            match self._engine.difference.trouble(error):
+            match self._difference.trouble(error):
                 case Trouble.CONFLICT:
                     raise Conflict from error
                 case Trouble.DATA:
@@ -116,33 +129,37 @@ class SqlDatabase:
         except (OSError, PoolTimeoutError) as error:
             self._warn(error)
             raise StoreUnavailable from error
-        if self._trouble is not None:
-            log.info("the database is available again")
-            self._trouble = None
+
+    def worked(self) -> None:
+        """Note that all is well."""
+        if self._told is not None:
+            log.info("the database can be %s again", self._what)
+            self._told = None
 
     def _warn(self, error: BaseException) -> None:
-        """Say what is wrong, once for each kind of trouble until something works again. Never with parameters."""
-        trouble = type(error).__name__
-        if trouble != self._trouble:
-            self._trouble = trouble
-            log.warning("the database is unavailable: %s: %s", trouble, str(error).strip() or "no reason given")
+        """Say what is wrong, never with parameters: they are other people's data."""
+        kind = type(error).__name__
+        if kind != self._told:
+            self._told = kind
+            log.warning("the database cannot be %s: %s: %s", self._what, kind, str(error).strip() or "it took too long")
 
 
-class _TellingTransaction:
+class _ToldTransaction:
     """A transaction whose errors are the domain's."""
 
-    def __init__(self, transaction: Transaction, telling: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, transaction: Transaction, troubles: _Troubles) -> None:
         self._transaction = transaction
-        self._telling = telling
+        self._troubles = troubles
 
     async def run(self, work: Work[Answer]) -> Answer:
-        with self._telling():
+        with self._troubles.telling():
             return await self._transaction.run(work)
 
     async def restart(self) -> None:
-        with self._telling():
+        with self._troubles.telling():
             await self._transaction.restart()
 
     async def commit(self) -> None:
-        with self._telling():
+        with self._troubles.telling():
             await self._transaction.commit()
+        self._troubles.worked()
