@@ -55,7 +55,7 @@ ENDED = {Status.CANCELED, Status.INCOMPLETE_EXPIRED}
     ],
 )
 def test_what_a_status_means(status: Status, *, grants: bool, is_live: bool, has_ended: bool) -> None:
-    """Each status grants access or not, is live or not, has ended or not; the unknown one may be live but grants nothing."""
+    """Each status grants access, is live, has ended, or not; the unknown one may be live but grants nothing."""
     assert (status.grants_access, status.is_live, status.has_ended) == (grants, is_live, has_ended)
     assert subscription(status, tier=Tier.PRO).granted is (Tier.PRO if grants else Tier.FREE)
 
