@@ -1,0 +1,279 @@
+"""Several service processes on one database, a storm of events over them, and the account of what became of it."""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint
+from stripe_sandbox.webhooks.delivery import Attempt
+from support.histories import Histories, Subscriber, stripe_get, wait_until_converged
+from support.postgres_nodes import fetch
+from support.service import PRICES, WEBHOOK_SECRET, Customer, Service, World, free_port, run_billing, settings_of
+
+FLUSH_SECONDS = 120
+PATIENT_SENDER: Mapping[str, Any] = {
+    "duplicate": 2,
+    "reorder": 8,
+    "max_retries": 1000,
+    "backoff_base_seconds": 0.1,
+    "backoff_cap_seconds": 1,
+    "concurrency": 16,
+    # Longer than the service may take over any answer.
+    "timeout_seconds": 25,
+}
+"""How a sender behaves that gives nothing up: each event goes out twice at once, in shuffled groups, until taken."""
+
+
+@dataclass(kw_only=True)
+class Replicas(World):
+    """A sandbox that sends each event to each of several service processes, all on one database."""
+
+    services: list[Service]
+
+    @property
+    def database_url(self) -> str:
+        """Where the events are."""
+        return self.settings["BILLING_DATABASE_URL"]
+
+    def at(self, service: Service, customer: Customer) -> Customer:
+        """Answer the same customer, speaking to another replica."""
+        return replace(customer, url=service.url)
+
+
+@contextlib.contextmanager
+def replicas_on(
+    database_url: str, folder: Path, *, count: int = 2, settings: Mapping[str, str] | None = None, **box_options: Any
+) -> Generator[Replicas]:
+    """Migrate, start the sandbox, start the services; stop all of it at the end."""
+    ports = [free_port() for _ in range(count)]
+    config = SandboxConfig(
+        prices=PRICES,
+        endpoints=tuple(
+            SeedEndpoint(url=f"http://127.0.0.1:{port}/v1/billing/webhooks", secret=WEBHOOK_SECRET) for port in ports
+        ),
+        **box_options,
+    )
+    with SandboxServer(config) as box, contextlib.ExitStack() as stack:
+        environment = {**settings_of(database_url, box.url), **(settings or {})}
+        migrated = run_billing("migrate", settings=environment, folder=folder)
+        assert migrated.returncode == 0, migrated.stderr
+        services: list[Service] = []
+        for port in ports:
+            service = Service(settings=environment, folder=folder, port=port)
+            services.append(service)
+            stack.callback(_end, service)
+            service.start()
+        yield Replicas(box=box, service=services[0], settings=environment, folder=folder, services=services)
+
+
+def _end(service: Service) -> None:
+    if service.process is not None and service.process.poll() is None:
+        service.kill()
+
+
+class Repeating(threading.Thread):
+    """Does something again and again beside the test, until it is stopped; what it raises is raised by `stop`."""
+
+    def __init__(self, do: Callable[[], object], *, pause_seconds: float) -> None:
+        """Prepare; `with` starts and stops it."""
+        super().__init__(daemon=True)
+        self._do = do
+        self._pause_seconds = pause_seconds
+        self._done = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do it, pause, and again."""
+        try:
+            while not self._done.wait(self._pause_seconds):
+                self._do()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test shall see it
+            self._error = error
+
+    def stop(self) -> None:
+        """End, and raise what went wrong."""
+        self._done.set()
+        self.join()
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One question to a service, and its answer."""
+
+    path: str
+    at: float
+    seconds: float
+    status: int
+    retry_after: str | None
+
+
+class Prober:
+    """Asks a service whether it lives, and what an account's plan is, again and again."""
+
+    def __init__(self, customer: Customer) -> None:
+        """Ask in the name of this customer, at the service that it speaks to."""
+        self.probes: list[Probe] = []
+        self._customer = customer
+
+    def __call__(self) -> None:
+        """Ask both."""
+        for path in ("/health", "/v1/billing"):
+            at, begin = time.time(), time.monotonic()
+            answer = self._customer.call("GET", path)
+            self.probes.append(
+                Probe(
+                    path=path,
+                    at=at,
+                    seconds=time.monotonic() - begin,
+                    status=answer.status_code,
+                    retry_after=answer.headers.get("retry-after"),
+                )
+            )
+
+    def statuses(self, path: str) -> set[int]:
+        """Answer which statuses were seen."""
+        return {probe.status for probe in self.probes if probe.path == path}
+
+    def check(self) -> None:
+        """Assert that the process lived all along, and that every refusal was an honest one."""
+        assert self.statuses("/health") == {httpx.codes.OK}
+        assert self.statuses("/v1/billing") <= {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}
+        assert all(
+            probe.retry_after is not None and int(probe.retry_after) >= 1
+            for probe in self.probes
+            if probe.status == httpx.codes.SERVICE_UNAVAILABLE
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What became of a storm; each number counts events, not requests."""
+
+    sent: int
+    acknowledged: int
+    found: int
+    lost: int
+    """Acknowledged, and not in the database."""
+    doubled: int
+    """Two answers said that they had an effect."""
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return ", ".join(f"{name} {number}" for name, number in asdict(self).items())
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = FLUSH_SECONDS) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.02)
+
+
+def settle(histories: Histories, *, seconds: float = FLUSH_SECONDS) -> None:
+    """Wait until every event is acknowledged by every endpoint and the service says what Stripe says."""
+    control = histories.world.box.control
+    control.flush(seconds)
+    counts = control.counts()
+    assert (counts.failed, counts.pending) == (0, 0), counts
+    wait_until_converged(histories, seconds)
+
+
+def at_replica(histories: Histories, replicas: Replicas, service: Service) -> Histories:
+    """Answer the same histories, as one of the replicas tells of them."""
+    subscribers = [
+        Subscriber(customer=replicas.at(service, one.customer), subscription=one.subscription)
+        for one in histories.subscribers
+    ]
+    return Histories(world=replicas, seed=histories.seed, subscribers=subscribers)
+
+
+def account_for(box: SandboxServer, held: Counter[str]) -> Figures:
+    """Compare what was sent and acknowledged with what is `held` in the database."""
+    sent = all_events(box)
+    acknowledged = {id_ for id_, waiting in sent.items() if waiting == 0} | {
+        attempt.event for attempt in box.control.deliveries() if is_taken(attempt)
+    }
+    effects = Counter(attempt.event for attempt in box.control.deliveries() if had_effect(attempt))
+    return Figures(
+        sent=len(sent),
+        acknowledged=len(acknowledged),
+        found=len(held),
+        lost=len(acknowledged - held.keys()),
+        doubled=sum(1 for id_ in sent if held[id_] > 1 or effects[id_] > 1),
+    )
+
+
+def all_events(box: SandboxServer) -> dict[str, int]:
+    """Answer every event's id, and how many endpoints have not acknowledged it."""
+    found: dict[str, int] = {}
+    path = "/v1/events?limit=100"
+    while True:
+        page = stripe_get(box, path)
+        found.update({event["id"]: event["pending_webhooks"] for event in page["data"]})
+        if not page["has_more"]:
+            return found
+        path = f"/v1/events?limit=100&starting_after={page['data'][-1]['id']}"
+
+
+def is_taken(attempt: Attempt) -> bool:
+    """Whether a delivery was acknowledged."""
+    return attempt.status is not None and httpx.codes.is_success(attempt.status)
+
+
+def had_effect(attempt: Attempt) -> bool:
+    """Whether a delivery was acknowledged as one that came for the first time."""
+    return is_taken(attempt) and json.loads(attempt.body)["outcome"] != "duplicate"
+
+
+def refusals(attempts: Sequence[Attempt]) -> Counter[int | str]:
+    """Count the answers other than 2xx by status, or by error where there was no answer."""
+    return Counter(
+        attempt.error or "no answer" if attempt.status is None else attempt.status
+        for attempt in attempts
+        if not is_taken(attempt)
+    )
+
+
+def unavailable_seconds(attempts: Sequence[Attempt], since: float) -> float:
+    """Answer how long after a moment the first delivery begun later was acknowledged, at the slower endpoint."""
+    first: dict[str, float] = {}
+    for attempt in attempts:
+        if attempt.at > since and is_taken(attempt):
+            until = attempt.at + attempt.duration_ms / 1000
+            first[attempt.endpoint] = min(until, first.get(attempt.endpoint, until))
+    return max(first.values()) - since
+
+
+def held_events(database_url: str) -> Counter[str]:
+    """Answer which event ids are in the database, and how often."""
+    return Counter(str(id_) for (id_,) in rows(database_url, "SELECT id FROM events"))
+
+
+def rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    """Answer what a query finds, past the service."""
+    if database_url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+            return connection.execute(query).fetchall()
+    return asyncio.run(fetch(database_url, query))
