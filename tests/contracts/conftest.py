@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,13 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Generator[PostgresServer, None, None]:
     """Give a PostgreSQL server, or skip the test where there is none."""
-    opened = postgres_server()
-    try:
-        server = opened.__enter__()
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
-    yield server
-    asyncio.run(server.close())
-    opened.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres_server())
+        except NoPostgres as reason:
+            pytest.skip(str(reason))
+        yield server
+        asyncio.run(server.close())
 
 
 @pytest.fixture(scope="session")

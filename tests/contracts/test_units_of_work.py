@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from billing.errors import Conflict
+from billing.errors import BillingError, Conflict
 from billing.idempotency import Alert, Outcome
 from billing.identifiers import AccountId, EventId
 from billing.plans import Tier
@@ -187,6 +187,18 @@ async def test_one_event_in_two_units_of_work(replicas: tuple[Stores, Stores], *
     assert standings == ([STANDING, NEVER_SUBSCRIBED] if first_commits else [NEVER_SUBSCRIBED, STANDING])
 
 
+async def test_many_events_in_opposite_order_do_not_deadlock(replicas: tuple[Stores, Stores]) -> None:
+    """Two units of work that save the same many events, each in another order: one commits, one has a `Conflict`."""
+    for start in (0, 2000, 4000):
+        events = [decided(number) for number in range(start, start + 2000)]
+        ends = await asyncio.gather(
+            commit(replicas[0], Changes(received_at=NOON, events=events)),
+            commit(replicas[1], Changes(received_at=NOON, events=events[::-1])),
+            return_exceptions=True,
+        )
+        assert sorted(map(repr, ends)) == sorted([repr(None), repr(Conflict())])
+
+
 async def test_load_answers_what_was_claimed_and_all_of_its_accounts(store: Stores) -> None:
     """Accounts are found by themselves, a customer or a subscription, each with all of its subscriptions."""
     by_itself, by_customer, by_subscription, not_claimed = await add_accounts(store, 4)
@@ -307,6 +319,17 @@ async def test_a_subscription_does_not_change_its_account(store: Stores) -> None
         await commit(store, Changes(received_at=NOON, subscriptions={subscription_id(): subscription(other)}))
     assert list(await store.accounts.subscriptions(owner)) == [subscription(owner)]
     assert list(await store.accounts.subscriptions(other)) == []
+
+
+async def test_a_subscription_of_no_account_cannot_be_written(store: Stores) -> None:
+    """A subscription whose account is not there is an error of the data: no conflict, and no store that is away."""
+    owner = await add_account(store)
+    stray = replace(subscription(owner), account=AccountId("acct_of_nobody"))
+    changes = Changes(received_at=NOON, events=[decided(1)], subscriptions={stray.id: stray})
+    [end] = await asyncio.gather(commit(store, changes), return_exceptions=True)
+    assert isinstance(end, Exception)
+    assert not isinstance(end, BillingError)
+    assert await store.behind.events() == frozenset()
 
 
 @pytest.mark.parametrize("status", [None, *Status])
