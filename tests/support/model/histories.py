@@ -17,12 +17,12 @@ from billing.identifiers import AccountId, SubscriptionId
 from billing.ports import Reread
 from billing.subscription import Snapshot
 from support.domain_things import ANN, BOB, ENTERPRISE, PRO, at
-from support.model.rules import BROKEN, REDUNDANT, RIGHT, Rule
+from support.model.rules import BROKEN, REDUNDANT, RIGHT, STRICTER, Rule
 from support.model.service import PlainService
 from support.model.stripe import ModelStripe
 from support.model.truth import Broken, check_converged, check_step
 
-RULES = {**BROKEN, **REDUNDANT}
+RULES = {**BROKEN, **REDUNDANT, **STRICTER}
 MOST_SUBSCRIPTIONS = 4
 PATIENCE = 1_000
 """After how many re-reads of a history that stands still its queue is taken never to empty."""
@@ -42,10 +42,14 @@ class Fetch:
 class History:
     """One random run of the model Stripe, the deliveries of its events, and the service."""
 
-    def __init__(self, number: int, rule: Rule = RIGHT) -> None:
-        """Throw what this history is like: how fast its clock is, how faithful its deliveries are."""
+    def __init__(self, number: int, rule: Rule = RIGHT, *, drift: int = 0) -> None:
+        """Throw what this history is like: how fast its clock is, how faithful its deliveries are.
+
+        With a `drift`, Stripe's clocks disagree: each event's second is wrong by up to so many.
+        """
         self.dice = random.Random(number)
-        self.stripe = ModelStripe()
+        clocks = random.Random(number)
+        self.stripe = ModelStripe(drift=lambda: clocks.randint(-drift, drift))
         self.accounts = self.dice.choice([(ANN,), (ANN, BOB)])
         self.service = PlainService(self.accounts, rule=rule)
         self.counts: Counter[str] = Counter()
@@ -205,11 +209,13 @@ class Found:
     reason: str
 
 
-def search(rule: Rule, *, first: int, histories: int, counts: Counter[str] | None = None) -> Found | None:
+def search(
+    rule: Rule, *, first: int, histories: int, drift: int = 0, counts: Counter[str] | None = None
+) -> Found | None:
     """Run histories one after another; answer the first that breaks the rule, if any does."""
     for number in range(first, first + histories):
         try:
-            figures = History(number, rule).run()
+            figures = History(number, rule, drift=drift).run()
         except Broken as broken:
             return Found(number=number, reason=str(broken))
         if counts is not None:
@@ -223,11 +229,12 @@ def main() -> int:
     parser.add_argument("histories", type=int)
     parser.add_argument("--first", type=int, default=0, help="the number of the first history")
     parser.add_argument("--rule", choices=sorted(RULES), help="a rule that is not the right one")
+    parser.add_argument("--drift", type=int, default=0, help="by how many seconds Stripe's clocks may be wrong")
     asked = parser.parse_args()
     counts: Counter[str] = Counter()
     began = time.monotonic()
     rule = RULES[asked.rule] if asked.rule else RIGHT
-    found = search(rule, first=asked.first, histories=asked.histories, counts=counts)
+    found = search(rule, first=asked.first, histories=asked.histories, drift=asked.drift, counts=counts)
     took = time.monotonic() - began
     figures = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
     sys.stdout.write(f"{asked.histories} histories asked for, {took:.0f} s: {figures}\n")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from billing.events import CheckoutCompleted, PaymentFailed, SubscriptionChanged
@@ -55,6 +55,8 @@ class Rule:
     settle_moves_clock: bool = False
     """Whether a re-read sets `as_of` to the second in which it was fetched."""
 
+
+NEAR = timedelta(seconds=2)
 
 Amend = Callable[[Subscription | None, SubscriptionEvent, datetime, Decision], Decision]
 
@@ -115,6 +117,15 @@ def _precedes(current: Subscription | None, created: datetime) -> bool:
 
 def _is_failed_payment(current: Subscription | None, event: SubscriptionEvent, created: datetime) -> bool:
     return isinstance(event, PaymentFailed)
+
+
+def _doubt_what_is_near(
+    current: Subscription | None, event: SubscriptionEvent, created: datetime, decision: Decision
+) -> Decision:
+    if current is None or current.as_of is None or decision.outcome is not Outcome.APPLIED:
+        return decision
+    is_near = isinstance(event, SubscriptionChanged) and created - current.as_of <= NEAR
+    return replace(decision, reread=True) if is_near else decision
 
 
 def _apply_older(
@@ -221,3 +232,6 @@ REDUNDANT: dict[str, Rule] = {
 An older snapshot may be the later one if Stripe's clocks disagree; an answer may be older than the end it follows;
 a clock moved by a re-read is ours, so that later events look old and wait for a Stripe that may be away.
 """
+
+STRICTER: dict[str, Rule] = {"what is near in time is in doubt": Rule(decide=_amended(_doubt_what_is_near))}
+"""Rules that ask Stripe more often: this one converges also where Stripe's clocks disagree by a second."""

@@ -64,6 +64,8 @@ class ModelStripe:
     """Customers and subscriptions as they truly are."""
 
     catalogue: Catalogue = CATALOGUE
+    drift: Callable[[], int] = int
+    """How many seconds the clock that stamps an event is wrong by; none, unless a trial says otherwise."""
     second: int = 0
     subscriptions: dict[SubscriptionId, Snapshot] = field(default_factory=dict[SubscriptionId, Snapshot])
     revisions: dict[SubscriptionId, int] = field(default_factory=dict[SubscriptionId, int])
@@ -176,7 +178,7 @@ class ModelStripe:
         """
         held = self.subscriptions[id_]
         event = PaymentFailed(subscription=id_, customer=held.customer)
-        self._emit("invoice.payment_failed", event, second=max(0, self.second + seconds))
+        self._emit("invoice.payment_failed", event, second=self.second + seconds)
         if not quietly:
             self._change(id_, replace(held, status=Status.PAST_DUE))
 
@@ -194,7 +196,7 @@ class ModelStripe:
             self.tiers_ever.setdefault(id_, {Tier.FREE}).add(tier)
 
     def _emit(self, type_: str, event: Event, *, second: int | None = None) -> None:
-        created = at(self.second if second is None else second)
+        created = at(max(0, (self.second if second is None else second) + self.drift()))
         self.outbox.append(
             Delivery(id=EventId(self._name("evt")), type=type_, created=created, event=event, payload=b"{}")
         )
