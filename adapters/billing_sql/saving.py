@@ -61,7 +61,7 @@ class Saving:
         texts: list[tuple[Update | Delete, str, set[Any]]] = [
             (self._forget_failures, "done", {event.delivery.id for event in decided}),
             (self._close_sessions, "closed", changes.sessions_closed),
-            (self._delete_customers, "gone", gone - changes.customers.keys()),
+            (self._delete_customers, "gone", gone),
         ]
         return [
             *((insert.statement, insert.rows.bind(values)) for insert, values in rows if values),

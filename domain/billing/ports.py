@@ -209,7 +209,8 @@ class UnitOfWork(Protocol):
     async def save(self, changes: Changes) -> None:
         """Write everything. Must raise `Conflict` if an event id is there already: a unique constraint decides.
 
-        A failed event with the same id is removed: it has been processed now.
+        Also if a subscription is another account's by now. A failed event with the same id is removed: it has been
+        processed now. A re-read that waits already keeps its place in the line.
         """
         ...
 
@@ -238,7 +239,10 @@ class FailedEvents(Protocol):
     """Verified events that could not be processed."""
 
     async def keep(self, failed: FailedEvent, *, at: datetime) -> None:
-        """Keep one, in a transaction of its own. Kept again, its reason is the newest and its attempts count."""
+        """Keep one, in a transaction of its own. Kept again, its reason is the newest and its attempts count.
+
+        Nothing is kept of an event that was processed meanwhile.
+        """
         ...
 
 
@@ -296,7 +300,10 @@ class Customers(Protocol):
         ...
 
     async def created(self, customer: Customer, id_: CustomerId) -> None:
-        """Note the id that Stripe gave to a reserved customer; noting it again changes nothing."""
+        """Note the id that Stripe gave to a reserved customer; noting it again changes nothing.
+
+        If an event has attached that very customer meanwhile, the reservation is dropped: it is noted already.
+        """
         ...
 
     async def deleted(self, id_: CustomerId) -> None:
