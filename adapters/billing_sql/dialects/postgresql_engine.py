@@ -43,83 +43,103 @@ class BareAsyncpg(PGDialect_asyncpg):
 registry.register("postgresql.billing", __name__, "BareAsyncpg")
 
 
-class PostgresSession:
-    """A connection of the driver's."""
-
-    def __init__(self, driver: Any) -> None:
-        """Execute on `driver`, asyncpg's connection."""
-        self._driver = driver
-
-    async def execute(self, statement: Prepared, parameters: Parameters) -> list[Row]:
-        """See `Session`."""
-        return statement.converted(await self._driver.fetch(statement.sql, *statement.arguments(parameters)))
-
-
-class PooledConnection:
-    """A connection of the pool's, for use on the driver itself."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        """Use this one."""
-        self._connection = connection
-        self._driver: Any = None
-
-    async def driver(self) -> Any:
-        """Answer asyncpg's connection: a new one, if the one in the pool was cut while nobody used it."""
-        if self._driver is None:
-            self._driver = (await self._connection.get_raw_connection()).driver_connection
-            if self._driver.is_closed():
-                await self.give_up()
-                self._driver = (await self._connection.get_raw_connection()).driver_connection
-        return self._driver
-
-    async def execute(self, sql: str) -> None:
-        """Execute what has neither parameters nor an answer."""
-        await (await self.driver()).execute(sql)
-
-    async def give_up(self) -> None:
-        """Have the pool forget this connection and make a new one when one is needed."""
-        self._driver = None
-        await self._connection.invalidate()
-
-    async def judge(self, error: BaseException) -> bool:
-        """Give the connection up if the error says that it is of no use any more; answer whether it does."""
-        is_lost = (
-            self._driver is None
-            or self._driver.is_closed()
-            or getattr(error, "sqlstate", None) in _LOST
-            # The server did not answer in time: who knows what it is doing on this connection.
-            or isinstance(error, TimeoutError)
-        )
-        if is_lost:
-            await self.give_up()
-        return is_lost
-
-
 class PostgresTransaction:
     """One transaction on one connection of the pool."""
 
-    def __init__(self, connection: PooledConnection, begin: str) -> None:
-        """Begin nothing yet; `begin` is how to."""
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Begin nothing yet."""
         self._connection = connection
-        self._begin = begin
         self._has_begun = False
 
-    async def run(self, step: Step[Answer]) -> Answer:
+    async def run(self, work: Work[Answer]) -> Answer:
         """See `Transaction`.
 
-        A connection may have been cut without our knowing. If that shows in the first step, nothing is done yet, and
-        the step is taken again on a new connection.
+        A connection of the pool may have been cut while nobody used it. If that shows in the first work, nothing is
+        done yet, and it is done again on a new one.
         """
-        if self._has_begun:
-            return await self._run(step)
         try:
-            return await self._run_first(step)
-        except Exception as error:
-            if isinstance(error, TimeoutError) or self._has_begun:
+            answer = await self._run(work)
+        except DBAPIError as error:
+            if self._has_begun or not error.connection_invalidated:
                 raise
-            if not isinstance(error, OSError) and getattr(error, "sqlstate", None) is None:
-                raise
+            await self._connection.rollback()
+            answer = await self._run(work)
+        self._has_begun = True
+        return answer
+
+    async def restart(self) -> None:
+        """See `Transaction`."""
+        await self._connection.rollback()
+        self._has_begun = False
+
+    async def commit(self) -> None:
+        """See `Transaction`."""
+        await self._connection.commit()
+
+    async def end(self) -> None:
+        """Roll back what is not committed; a connection that cannot even do that is given up."""
+        try:
+            await self._connection.rollback()
+        except Exception:  # noqa: BLE001 - whatever the reason, what matters was raised before
+            await self._connection.invalidate()
+
+    async def _run(self, work: Work[Answer]) -> Answer:
+        try:
+            return await self._connection.run_sync(work)
+        except TimeoutError:
+            # The server did not answer in time: who knows what it is doing on this connection.
+            await self._connection.invalidate()
             raise
+
+
+class PostgresEngine:
+    """One PostgreSQL database, on one or several hosts."""
+
+    def __init__(self, address: PostgresAddress, limits: Limits) -> None:
+        """Describe it; connections are made when they are needed. Raises `DatabaseUnusable` without asyncpg."""
+        self.difference = PostgresDifference()
+        connect = _connector(_driver(), address, limits)
+        self._transactions = _engine(connect, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
+        if limits.behind_pgbouncer:
+            event.listen(self._transactions.sync_engine, "begin", _limit_transaction(limits))
+            # Outside of a transaction each message may reach another server, so that a read needs one, too.
+            self._reads = self._transactions
+        else:
+            self._reads = _engine(connect, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+
+    async def read(self, work: Work[Answer]) -> Answer:
+        """See `Engine`."""
+        async with self._reads.connect() as connection:
+            return await PostgresTransaction(connection).run(work)
+
+    async def write(self, work: Work[Answer]) -> Answer:
+        """See `Engine`."""
+        async with self.transaction() as transaction:
+            answer = await transaction.run(work)
+            await transaction.commit()
+        return answer
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
+        """See `Engine`."""
+        async with self._transactions.connect() as connection:
+            transaction = PostgresTransaction(connection)
+            try:
+                yield transaction
+            finally:
+                await transaction.end()
+
+    async def doubts(self) -> Sequence[str]:
+        """See `Engine`."""
+        rows = await self.read(lambda connection: connection.execute(_UNSAFE).all())
+        return [f"PostgreSQL runs with {name} = off: a crash loses what was acknowledged" for (name,) in rows]
+
+    async def close(self) -> None:
+        """See `Engine`."""
+        await self._transactions.dispose()
+        await self._reads.dispose()
+
+
 def _engine(
     connect: Callable[[], Awaitable[Any]], limits: Limits, *, pool_size: int, isolation_level: Any
 ) -> AsyncEngine:
