@@ -8,16 +8,20 @@ Rules that are broken on purpose must be found, or the model would prove nothing
 """
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # its parameters are not annotated
 )
 
-from support.domain_strategies import examples
+from support.domain_strategies import PROPERTY, examples
+from support.domain_things import ANN, PRO
 from support.model.histories import search
 from support.model.machine import Convergence
 from support.model.rules import BROKEN, RIGHT
-from support.model.truth import Broken
+from support.model.service import PlainService
+from support.model.stripe import ModelStripe
+from support.model.truth import Broken, check_converged
 
 HISTORIES = settings(
     max_examples=examples(150), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -57,3 +61,20 @@ def test_the_rule_converges() -> None:
 def test_a_broken_rule_is_found(name: str) -> None:
     """Each way to break the rule shows in some of these histories, which are always the same."""
     assert search(BROKEN[name], first=0, histories=20_000) is not None
+
+
+@PROPERTY
+@given(moves=st.lists(st.integers(0, 30), max_size=20), is_trial=st.booleans())
+def test_in_order_deliveries_need_no_stripe(moves: list[int], *, is_trial: bool) -> None:
+    """While Stripe cannot be asked, events that come in their order, a second apart, keep every plan true."""
+    stripe, service = ModelStripe(), PlainService((ANN,))
+    id_ = stripe.check_out(ANN, price=PRO, is_trial=is_trial, is_named=True)
+    for move in moves:
+        # A failure that leaves the status alone is the one thing that a payload does not tell.
+        possible = [name for name in stripe.moves(id_) if name != "fail_quietly"]
+        if possible:
+            stripe.tick()
+            stripe.move(id_, possible[move % len(possible)])
+    for event in stripe.outbox:
+        service.deliver([event])
+    check_converged(service.subscriptions, service.standings, stripe)
