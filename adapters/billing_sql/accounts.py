@@ -62,7 +62,7 @@ class SqlAccounts:
         # A constraint decides whether the address is taken.
         self._insert = difference.insert(accounts).on_conflict_do_nothing(index_elements=["email"])
         self._texts = difference.texts
-        self._view_by_keys = (
+        self._view_by_keys = difference.prepare(
             select(api_keys.c.hash, *_VIEW)
             .join(accounts, accounts.c.id == api_keys.c.account_id)
             .where(difference.among(api_keys.c.hash, "hashes"), api_keys.c.revoked_at.is_(None))
@@ -114,10 +114,7 @@ class SqlAccounts:
         return view_of(row)
 
     async def _read_views(self, keys: Sequence[KeyHash]) -> dict[KeyHash, AccountView]:
-        hashes = self._texts(set(keys))
-        rows = await self._database.read(
-            lambda connection: connection.execute(self._view_by_keys, {"hashes": hashes}).all()
-        )
+        rows = await self._database.ask(self._view_by_keys, {"hashes": self._texts(set(keys))})
         return {key: view_of(view) for key, *view in rows}
 
 

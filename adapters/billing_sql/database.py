@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from typing import Self
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -12,8 +13,9 @@ from billing.errors import Conflict, StoreUnavailable
 from billing_sql import schema
 from billing_sql.addresses import SqliteAddress, parse_address
 from billing_sql.dialects.difference import Difference, Trouble
-from billing_sql.dialects.engine import Answer, Engine, Limits, Transaction, Work
+from billing_sql.dialects.engine import Engine, Limits, Transaction, Work
 from billing_sql.dialects.postgresql_engine import PostgresEngine
+from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.dialects.sqlite_engine import SqliteEngine
 from billing_sql.errors import SchemaAhead, SchemaBehind
 
@@ -32,7 +34,7 @@ class SqlDatabase:
     @classmethod
     async def open(
         cls, url: str, *, pool_size: int | None = None, behind_pgbouncer: bool = False, limits: Limits | None = None
-    ) -> "SqlDatabase":
+    ) -> Self:
         """Open the database at a URL, see `billing_sql.addresses`; raises `DatabaseUnusable`.
 
         PostgreSQL is connected to when it is first needed; a SQLite file must be there, see `migrate`.
@@ -93,6 +95,13 @@ class SqlDatabase:
         self._writes.worked()
         return answer
 
+    async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """Read with one statement, outside of any transaction, the fast way. Raises `StoreUnavailable`."""
+        with self._reads.telling():
+            rows = await self._engine.ask(statement, parameters)
+        self._reads.worked()
+        return rows
+
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction, None]:
         """Begin a transaction, which is rolled back unless it is committed.
@@ -117,18 +126,26 @@ class _Troubles:
     def telling(self) -> Generator[None, None, None]:
         try:
             yield
-        except DBAPIError as error:
-            match self._difference.trouble(error):
-                case Trouble.CONFLICT:
-                    raise Conflict from error
-                case Trouble.DATA:
-                    raise
-                case Trouble.DATABASE:
-                    self._warn(error.driver_exception)
-                    raise StoreUnavailable from error.driver_exception
         except (OSError, PoolTimeoutError) as error:
             self._warn(error)
             raise StoreUnavailable from error
+        except DBAPIError as error:
+            self._tell(error, error.driver_exception)
+            raise
+        except self._difference.errors as error:
+            self._tell(error, error)
+            raise
+
+    def _tell(self, error: Exception, cause: BaseException) -> None:
+        """Raise what the error is to the domain; return if it is the fault of what was to be written."""
+        match self._difference.trouble(cause):
+            case Trouble.CONFLICT:
+                raise Conflict from error
+            case Trouble.DATABASE:
+                self._warn(cause)
+                raise StoreUnavailable from cause
+            case Trouble.DATA:
+                return
 
     def worked(self) -> None:
         """Note that all is well."""
@@ -151,9 +168,9 @@ class _ToldTransaction:
         self._transaction = transaction
         self._troubles = troubles
 
-    async def run(self, work: Work[Answer]) -> Answer:
+    async def run(self, step: Step[Answer]) -> Answer:
         with self._troubles.telling():
-            return await self._transaction.run(work)
+            return await self._transaction.run(step)
 
     async def restart(self) -> None:
         with self._troubles.telling():

@@ -1,6 +1,6 @@
 """What a transaction begins with: the accounts concerned are locked, then what is known of them is read."""
 
-from sqlalchemy import ColumnElement, Connection, Integer, literal_column, null, select, union, union_all
+from sqlalchemy import ColumnElement, Integer, literal_column, null, select, union, union_all
 from sqlalchemy.sql.expression import Executable
 
 from billing.identifiers import AccountId, CustomerId, EventId, SubscriptionId
@@ -8,6 +8,7 @@ from billing.ports import Claims, Loaded
 from billing.standing import Standing
 from billing.subscription import Subscription
 from billing_sql.dialects.difference import Difference
+from billing_sql.dialects.prepared import Session
 from billing_sql.rows import STANDING, SUBSCRIPTION, standing_of, subscription_of
 from billing_sql.tables import accounts, customers, events, subscriptions
 
@@ -20,24 +21,22 @@ class Finding:
     def __init__(self, difference: Difference) -> None:
         """Prepare the statements."""
         self._texts = difference.texts
-        self._lock = _lock_accounts(difference)
-        self._look = _look(difference)
+        self._lock = difference.prepare(_lock_accounts(difference))
+        self._look = difference.prepare(_look(difference))
 
-    def find(self, connection: Connection, claims: Claims) -> Loaded | None:
+    async def find(self, session: Session, claims: Claims) -> Loaded | None:
         """Answer what was found; `None` if it concerns an account that is not locked."""
-        standings = self._lock_accounts(connection, claims)
+        standings = await self._lock_accounts(session, claims)
         known: set[EventId] = set()
         owners: dict[CustomerId, AccountId] = {}
         held: dict[SubscriptionId, Subscription] = {}
-        for kind, *row in connection.execute(
-            self._look,
-            {
-                "locked": self._texts(standings),
-                "events": self._texts(claims.events),
-                "customers": self._texts(claims.customers),
-                "subscriptions": self._texts(claims.subscriptions),
-            },
-        ):
+        parameters = {
+            "locked": self._texts(standings),
+            "events": self._texts(claims.events),
+            "customers": self._texts(claims.customers),
+            "subscriptions": self._texts(claims.subscriptions),
+        }
+        for kind, *row in await session.execute(self._look, parameters):
             if kind == _EVENT:
                 known.add(row[0])
             elif kind == _OWNER:
@@ -48,18 +47,15 @@ class Finding:
             return None
         return Loaded(known_events=frozenset(known), owners=owners, standings=standings, subscriptions=held)
 
-    def _lock_accounts(self, connection: Connection, claims: Claims) -> dict[AccountId, Standing]:
+    async def _lock_accounts(self, session: Session, claims: Claims) -> dict[AccountId, Standing]:
         if not (claims.accounts or claims.customers or claims.subscriptions):
             return {}
-        rows = connection.execute(
-            self._lock,
-            {
-                "accounts": self._texts(claims.accounts),
-                "customers": self._texts(claims.customers),
-                "subscriptions": self._texts(claims.subscriptions),
-            },
-        )
-        return {id_: standing_of(standing) for id_, *standing in rows}
+        parameters = {
+            "accounts": self._texts(claims.accounts),
+            "customers": self._texts(claims.customers),
+            "subscriptions": self._texts(claims.subscriptions),
+        }
+        return {id_: standing_of(standing) for id_, *standing in await session.execute(self._lock, parameters)}
 
 
 def _lock_accounts(difference: Difference) -> Executable:

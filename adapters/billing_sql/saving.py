@@ -1,11 +1,10 @@
 """What a transaction ends with: its changes are written, one statement for each table that is concerned."""
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.sql.expression import Delete, Insert, Update
 
 from billing.ports import Changes, DecidedEvent
@@ -28,7 +27,7 @@ class Saving:
 
     def __init__(self, difference: Difference) -> None:
         """Prepare the statements."""
-        self.write: Callable[[Connection, list[Write]], None] = difference.write_all
+        self.write_all = difference.write_all
         self._texts = difference.texts
         self._events = _Insert.events(difference)
         self._subscriptions = _Insert.subscriptions(difference)

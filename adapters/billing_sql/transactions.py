@@ -9,6 +9,7 @@ from billing.errors import StoreUnavailable
 from billing.ports import Changes, Claims, Loaded, Reread
 from billing_sql.database import SqlDatabase
 from billing_sql.dialects.engine import Transaction
+from billing_sql.dialects.prepared import Prepared
 from billing_sql.finding import Finding
 from billing_sql.saving import Saving
 from billing_sql.tables import rereads
@@ -25,19 +26,21 @@ class SqlTransactions:
         self._database = database
         self._finding = Finding(database.difference)
         self._saving = Saving(database.difference)
+        self._finish_reread = database.difference.prepare(_FINISH_REREAD)
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator["SqlUnitOfWork", None]:
         """See `billing.ports.Transactions`."""
         async with self._database.transaction() as transaction:
-            yield SqlUnitOfWork(transaction, self._finding, self._saving)
+            yield SqlUnitOfWork(transaction, self._finding, self._saving, self._finish_reread)
 
 
 class SqlUnitOfWork:
     """One transaction."""
 
-    def __init__(self, transaction: Transaction, finding: Finding, saving: Saving) -> None:
+    def __init__(self, transaction: Transaction, finding: Finding, saving: Saving, finish_reread: Prepared) -> None:
         """Do what is asked in `transaction`."""
+        self._finish_reread = finish_reread
         self._transaction = transaction
         self._finding = finding
         self._saving = saving
@@ -51,7 +54,7 @@ class SqlUnitOfWork:
         if claims == _NOTHING:
             return _FOUND_NOTHING
         for _ in range(ROUNDS):
-            loaded = await self._transaction.run(lambda connection: self._finding.find(connection, claims))
+            loaded = await self._transaction.run(lambda session: self._finding.find(session, claims))
             if loaded is not None:
                 return loaded
             await self._transaction.restart()
@@ -61,14 +64,13 @@ class SqlUnitOfWork:
         """See `billing.ports.UnitOfWork`. Also a `Conflict`: a subscription that is another account's by now."""
         writes = self._saving.writes(changes)
         if writes:
-            await self._transaction.run(lambda connection: self._saving.write(connection, writes))
+            await self._transaction.run(lambda session: self._saving.write_all(session, writes))
 
     async def finish_reread(self, reread: Reread) -> bool:
         """See `billing.ports.UnitOfWork`."""
         parameters = {"subscription": reread.subscription, "lease": reread.lease}
-        return await self._transaction.run(
-            lambda connection: connection.execute(_FINISH_REREAD, parameters).rowcount == 1
-        )
+        removed = await self._transaction.run(lambda session: session.execute(self._finish_reread, parameters))
+        return len(removed) == 1
 
     async def commit(self) -> None:
         """See `billing.ports.UnitOfWork`."""
@@ -77,6 +79,8 @@ class SqlUnitOfWork:
 
 _NOTHING = Claims()
 _FOUND_NOTHING = Loaded(known_events=frozenset(), owners={}, standings={}, subscriptions={})
-_FINISH_REREAD = delete(rereads).where(
-    rereads.c.subscription_id == bindparam("subscription"), rereads.c.lease == bindparam("lease")
+_FINISH_REREAD = (
+    delete(rereads)
+    .where(rereads.c.subscription_id == bindparam("subscription"), rereads.c.lease == bindparam("lease"))
+    .returning(rereads.c.subscription_id)
 )

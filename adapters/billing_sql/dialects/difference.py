@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from sqlalchemy import Column, ColumnElement, Connection, Delete, Insert, Select, Update
+from sqlalchemy import Column, ColumnElement, Delete, Insert, Select, Update
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.expression import TableClause
+from sqlalchemy.sql.expression import Executable, TableClause
 
-Parameters = Mapping[str, object]
+from billing_sql.dialects.prepared import Parameters, Prepared, Session
+
 Write = tuple[Insert | Update | Delete, Parameters]
 
 
@@ -25,8 +25,8 @@ class Rows:
     columns: Mapping[str, ColumnElement[Any]]
     select: Callable[..., Select[Any]]
     """Selects expressions from the rows, in their order."""
-    bind: Callable[[Sequence[tuple[object, ...]]], Parameters]
-    """Answers the parameters that carry these rows; their values are in the columns' order."""
+    bind: Callable[[Sequence[tuple[Any, ...]]], Parameters]
+    """Answers the parameters that carry these rows, for a `Prepared`; their values are in the columns' order."""
 
 
 class Trouble(Enum):
@@ -42,6 +42,11 @@ class Trouble(Enum):
 
 class Difference(Protocol):
     """How one database differs from the other."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The errors that the driver raises."""
+        ...
 
     def insert(self, table: TableClause) -> PostgresInsert | SqliteInsert:
         """Begin an insert that may say `on_conflict_do_...`."""
@@ -63,10 +68,14 @@ class Difference(Protocol):
         """Describe rows of these columns' types; `name` tells them from others in one statement."""
         ...
 
-    def write_all(self, connection: Connection, writes: Sequence[Write]) -> None:
+    def prepare(self, statement: Executable) -> Prepared:
+        """Compile a statement."""
+        ...
+
+    async def write_all(self, session: Session, writes: Sequence[Write]) -> None:
         """Execute all writes, in as few round trips as can be. The first one is executed first."""
         ...
 
-    def trouble(self, error: DBAPIError) -> Trouble:
-        """Tell what an error means."""
+    def trouble(self, error: BaseException) -> Trouble:
+        """Tell what an error of the driver's means."""
         ...

@@ -1,19 +1,21 @@
-"""How work runs on a database: reads, and transactions, each given as functions of a connection.
+"""How work runs on a database: in two ways.
 
-The functions are plain, not `async`: on PostgreSQL they run in a greenlet over asyncpg, on SQLite in a thread. A whole
-transaction costs one switch that way, not several for each statement.
+- `Work` is a plain function of SQLAlchemy's connection, for what is seldom done. On PostgreSQL it runs in a greenlet
+  over asyncpg, on SQLite in a thread: a whole transaction costs one switch, not several for each statement.
+- A `Step` is a coroutine that executes `Prepared` statements on the driver itself, for what webhooks and status reads
+  do. See `billing_sql.dialects.prepared`.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from billing_sql.dialects.difference import Difference
+from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 
-Answer = TypeVar("Answer")
 Work = Callable[[Connection], Answer]
 
 
@@ -36,10 +38,10 @@ class Limits:
 
 
 class Transaction(Protocol):
-    """One transaction on one connection. It begins with the first work."""
+    """One transaction on one connection. It begins with its first step."""
 
-    async def run(self, work: Work[Answer]) -> Answer:
-        """Do some work in it."""
+    async def run(self, step: Step[Answer]) -> Answer:
+        """Take a step of it."""
         ...
 
     async def restart(self) -> None:
@@ -52,7 +54,7 @@ class Transaction(Protocol):
 
 
 class Engine(Protocol):
-    """A database that is open. Everything raises the drivers' own errors."""
+    """A database that is open. Everything raises the drivers' own errors, or SQLAlchemy's around them."""
 
     @property
     def difference(self) -> Difference:
@@ -67,8 +69,12 @@ class Engine(Protocol):
         """Do work in a transaction of its own, and commit it."""
         ...
 
+    async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """Read with one statement, outside of any transaction, on the driver itself."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Begin a transaction; leaving it without `commit` rolls it back."""
+        """Begin a transaction on the driver itself; leaving it without `commit` rolls it back."""
         ...
 
     async def doubts(self) -> Sequence[str]:

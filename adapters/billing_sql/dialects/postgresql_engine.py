@@ -13,16 +13,22 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from billing_sql.addresses import PostgresAddress
-from billing_sql.dialects.engine import Answer, Limits, Work
+from billing_sql.dialects.engine import Limits, Work
 from billing_sql.dialects.postgresql import PostgresDifference
+from billing_sql.dialects.postgresql_connection import (
+    LOST_STATES,
+    PooledConnection,
+    PostgresSession,
+    PostgresTransaction,
+)
+from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row
 from billing_sql.errors import DatabaseUnusable
 
 READERS = 2
 GRACE_SECONDS = 2.0
 """How much longer than the server this side waits for a statement, so that the server's own limit comes first."""
 APPLICATION_NAME = "billing-service"
-_LOST = frozenset({"25006", "57P01", "57P02", "57P03"})
-"""A connection that says so is of no use any more: the server is read-only (a primary that was), or going away."""
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _UNSAFE = text(
     "SELECT name FROM pg_settings WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
 )
@@ -43,65 +49,21 @@ class BareAsyncpg(PGDialect_asyncpg):
 registry.register("postgresql.billing", __name__, "BareAsyncpg")
 
 
-class PostgresTransaction:
-    """One transaction on one connection of the pool."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        """Begin nothing yet."""
-        self._connection = connection
-        self._has_begun = False
-
-    async def run(self, work: Work[Answer]) -> Answer:
-        """See `Transaction`.
-
-        A connection of the pool may have been cut while nobody used it. If that shows in the first work, nothing is
-        done yet, and it is done again on a new one.
-        """
-        try:
-            answer = await self._run(work)
-        except DBAPIError as error:
-            if self._has_begun or not error.connection_invalidated:
-                raise
-            await self._connection.rollback()
-            answer = await self._run(work)
-        self._has_begun = True
-        return answer
-
-    async def restart(self) -> None:
-        """See `Transaction`."""
-        await self._connection.rollback()
-        self._has_begun = False
-
-    async def commit(self) -> None:
-        """See `Transaction`."""
-        await self._connection.commit()
-
-    async def end(self) -> None:
-        """Roll back what is not committed; a connection that cannot even do that is given up."""
-        try:
-            await self._connection.rollback()
-        except Exception:  # noqa: BLE001 - whatever the reason, what matters was raised before
-            await self._connection.invalidate()
-
-    async def _run(self, work: Work[Answer]) -> Answer:
-        try:
-            return await self._connection.run_sync(work)
-        except TimeoutError:
-            # The server did not answer in time: who knows what it is doing on this connection.
-            await self._connection.invalidate()
-            raise
-
-
 class PostgresEngine:
     """One PostgreSQL database, on one or several hosts."""
 
     def __init__(self, address: PostgresAddress, limits: Limits) -> None:
         """Describe it; connections are made when they are needed. Raises `DatabaseUnusable` without asyncpg."""
-        self.difference = PostgresDifference()
-        connect = _connector(_driver(), address, limits)
+        asyncpg = _driver()
+        self.difference = PostgresDifference(asyncpg)
+        self._begin = _BEGIN
+        connect = _connector(asyncpg, address, limits)
         self._transactions = _engine(connect, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
         if limits.behind_pgbouncer:
-            event.listen(self._transactions.sync_engine, "begin", _limit_transaction(limits))
+            # There the time-outs are set for each transaction: what is set for a session would be anybody's.
+            limit_transaction = _limit_transaction(limits)
+            self._begin = f"{_BEGIN}; {limit_transaction}"
+            event.listen(self._transactions.sync_engine, "begin", _executing(limit_transaction))
             # Outside of a transaction each message may reach another server, so that a read needs one, too.
             self._reads = self._transactions
         else:
@@ -110,20 +72,28 @@ class PostgresEngine:
     async def read(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
         async with self._reads.connect() as connection:
-            return await PostgresTransaction(connection).run(work)
+            return await _run(connection, work)
 
     async def write(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
-        async with self.transaction() as transaction:
-            answer = await transaction.run(work)
-            await transaction.commit()
+        async with self._transactions.connect() as connection:
+            answer = await _run(connection, work)
+            await connection.commit()
         return answer
+
+    async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """See `Engine`."""
+        if self._reads is self._transactions:
+            async with self.transaction() as transaction:
+                return await transaction.run(lambda session: session.execute(statement, parameters))
+        async with self._reads.connect() as connection:
+            return await _ask(PooledConnection(connection), statement, parameters)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
         """See `Engine`."""
         async with self._transactions.connect() as connection:
-            transaction = PostgresTransaction(connection)
+            transaction = PostgresTransaction(PooledConnection(connection), self._begin)
             try:
                 yield transaction
             finally:
@@ -138,6 +108,31 @@ class PostgresEngine:
         """See `Engine`."""
         await self._transactions.dispose()
         await self._reads.dispose()
+
+
+async def _run(connection: AsyncConnection, work: Work[Answer]) -> Answer:
+    """Do work; once again, if the connection turned out to have been cut: then nothing of it is done."""
+    try:
+        return await connection.run_sync(work)
+    except TimeoutError:
+        # The server did not answer in time: who knows what it is doing on this connection.
+        await connection.invalidate()
+        raise
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    await connection.rollback()
+    return await connection.run_sync(work)
+
+
+async def _ask(connection: PooledConnection, statement: Prepared, parameters: Parameters) -> list[Row]:
+    """Read; once again, if the connection turned out to have been cut."""
+    try:
+        return await PostgresSession(await connection.driver()).execute(statement, parameters)
+    except Exception as error:
+        if not await connection.is_lost(error) or isinstance(error, TimeoutError):
+            raise
+    return await PostgresSession(await connection.driver()).execute(statement, parameters)
 
 
 def _engine(
@@ -160,7 +155,7 @@ def _engine(
 
 
 def _give_up_lost_connection(context: ExceptionContext) -> None:
-    if getattr(context.original_exception, "sqlstate", None) in _LOST:
+    if getattr(context.original_exception, "sqlstate", None) in LOST_STATES:
         context.is_disconnect = True
 
 
@@ -183,7 +178,9 @@ def _connector(asyncpg: Any, address: PostgresAddress, limits: Limits) -> Callab
                     url,
                     timeout=limits.connect_seconds,
                     command_timeout=limits.statement_seconds + GRACE_SECONDS,
-                    statement_cache_size=0 if limits.behind_pgbouncer else 100,
+                    statement_cache_size=0 if limits.behind_pgbouncer else 200,
+                    max_cached_statement_lifetime=0,
+                    max_cacheable_statement_size=0,
                     server_settings=None if limits.behind_pgbouncer else _server_settings(limits),
                 )
             # The last kind is a host that answers but does not take writes, such as a standby named first.
@@ -212,11 +209,13 @@ def _timeouts(limits: Limits) -> Mapping[str, str]:
     }
 
 
-def _limit_transaction(limits: Limits) -> Callable[[Connection], None]:
-    """Behind PgBouncer the time-outs are set for each transaction: what is set for a session would be anybody's."""
+def _executing(sql: str) -> Callable[[Connection], None]:
+    def execute(connection: Connection) -> None:
+        connection.exec_driver_sql(sql)
+
+    return execute
+
+
+def _limit_transaction(limits: Limits) -> str:
     settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _timeouts(limits).items())
-
-    def limit(connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT {settings}")
-
-    return limit
+    return f"SELECT {settings}"

@@ -13,7 +13,6 @@ import msgspec
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     LargeBinary,
     Select,
     Text,
@@ -23,10 +22,10 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.expression import TableClause
+from sqlalchemy.sql.expression import Executable, TableClause
 
-from billing_sql.dialects.difference import Parameters, Rows, Trouble, Write
+from billing_sql.dialects.difference import Rows, Trouble, Write
+from billing_sql.dialects.prepared import Parameters, Prepared, Session
 
 _DIALECT = sqlite.dialect()
 _CONFLICTS = frozenset({"UNIQUE constraint failed: events.id", "NOT NULL constraint failed: subscriptions.account_id"})
@@ -35,6 +34,12 @@ _OF_THE_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingEr
 
 class SqliteDifference:
     """SQLite's ways."""
+
+    errors = (sqlite3.Error,)
+
+    def __init__(self) -> None:
+        """Begin without statements."""
+        self._prepared: dict[Executable, Prepared] = {}
 
     def insert(self, table: TableClause) -> sqlite.Insert:
         """See `Difference`."""
@@ -70,17 +75,23 @@ class SqliteDifference:
 
         return Rows(columns=values, select=select_rows, bind=_Binder(name, columns))
 
-    def write_all(self, connection: Connection, writes: Sequence[Write]) -> None:
+    def prepare(self, statement: Executable) -> Prepared:
+        """See `Difference`."""
+        return Prepared.of(statement, _DIALECT)
+
+    async def write_all(self, session: Session, writes: Sequence[Write]) -> None:
         """See `Difference`."""
         for statement, parameters in writes:
-            connection.execute(statement, parameters)
+            prepared = self._prepared.get(statement)
+            if prepared is None:
+                prepared = self._prepared[statement] = self.prepare(statement)
+            await session.execute(prepared, parameters)
 
-    def trouble(self, error: DBAPIError) -> Trouble:
+    def trouble(self, error: BaseException) -> Trouble:
         """See `Difference`."""
-        cause = error.orig
-        if str(cause) in _CONFLICTS:
+        if str(error) in _CONFLICTS:
             return Trouble.CONFLICT
-        return Trouble.DATA if isinstance(cause, _OF_THE_DATA) else Trouble.DATABASE
+        return Trouble.DATA if isinstance(error, _OF_THE_DATA) else Trouble.DATABASE
 
 
 class _Binder:

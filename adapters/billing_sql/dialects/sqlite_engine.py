@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, event
 from sqlalchemy import Engine as SyncEngine
@@ -19,7 +19,8 @@ from sqlalchemy.engine import create_engine
 from sqlalchemy.engine.url import URL
 from sqlalchemy.pool import QueuePool
 
-from billing_sql.dialects.engine import Answer, Limits, Work
+from billing_sql.dialects.engine import Limits, Work
+from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.dialects.sqlite import SqliteDifference
 from billing_sql.errors import DatabaseUnusable
 
@@ -27,28 +28,43 @@ READERS = 2
 OLDEST_SQLITE = (3, 38, 0)
 CHECKPOINT_PAGES = 4000
 """How much of the log is gathered before it is copied into the file, in pages of 4 KiB."""
+BEGIN = "BEGIN IMMEDIATE"
+"""Begins a transaction that may write: it waits for the others now, where waiting is safe."""
 
 Result = TypeVar("Result")
 
 
-class SqliteTransaction:
-    """One transaction on the writer's thread."""
+class SqliteSession:
+    """A connection of the driver's, in the thread that it belongs to."""
 
-    def __init__(self, writer: "Writer") -> None:
-        """Begin nothing yet."""
-        self._writer = writer
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        """Execute on `driver`."""
+        self._driver = driver
 
-    async def run(self, work: Work[Answer]) -> Answer:
-        """See `Transaction`."""
-        return await self._writer.run(work)
+    async def execute(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """See `Session`. It never waits: see `_take`."""
+        return execute_now(self._driver, statement, parameters)
 
-    async def restart(self) -> None:
-        """See `Transaction`."""
-        await self._writer.end()
 
-    async def commit(self) -> None:
-        """See `Transaction`."""
-        await self._writer.commit()
+def execute_now(driver: sqlite3.Connection, statement: Prepared, parameters: Parameters) -> list[Row]:
+    """Execute a statement in this thread and answer all rows."""
+    return statement.converted(driver.execute(statement.sql, statement.arguments(parameters)).fetchall())
+
+
+def _driver_of(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
+
+
+def _take(step: Step[Answer], session: SqliteSession) -> Answer:
+    """Take a step to its end, in this thread and without an event loop."""
+    coroutine = step(session)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+    coroutine.close()
+    raise RuntimeError("a step of a transaction waited for something else than its session")
 
 
 class Writer:
@@ -60,13 +76,9 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="billing-sqlite-writer")
         self._connection: Connection | None = None
 
-    async def run(self, work: Work[Answer]) -> Answer:
-        """Do work in the transaction, which begins if there is none."""
-        return await _wait(self._thread.submit(self._run, work))
-
-    async def run_and_commit(self, work: Work[Answer]) -> Answer:
-        """Do work in a transaction of its own."""
-        return await _wait(self._thread.submit(self._run_and_commit, work))
+    async def run(self, step: Step[Answer]) -> Answer:
+        """Take a step of the transaction, which begins if there is none."""
+        return await _wait(self._thread.submit(self._run, step))
 
     async def commit(self) -> None:
         """Commit the transaction."""
@@ -76,36 +88,43 @@ class Writer:
         """Roll back what is not committed."""
         await _wait(self._thread.submit(self._end))
 
+    async def write(self, work: Work[Answer]) -> Answer:
+        """Do work in a transaction of its own."""
+        return await _wait(self._thread.submit(self._write, work))
+
     async def close(self) -> None:
         """Roll back, disconnect, and end the thread."""
         await _wait(self._thread.submit(self._disconnect))
         self._thread.shutdown(wait=False)
 
-    def _run(self, work: Work[Answer]) -> Answer:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return work(self._connection)
-
-    def _run_and_commit(self, work: Work[Answer]) -> Answer:
-        try:
-            answer = self._run(work)
-            self._commit()
-        except BaseException:
-            self._end()
-            raise
-        return answer
+    def _run(self, step: Step[Answer]) -> Answer:
+        driver = _driver_of(self._connected())
+        if not driver.in_transaction:
+            driver.execute(BEGIN)
+        return _take(step, SqliteSession(driver))
 
     def _commit(self) -> None:
-        if self._connection is not None:
-            self._connection.commit()
+        _driver_of(self._connected()).execute("COMMIT")
 
     def _end(self) -> None:
-        if self._connection is None or not self._connection.in_transaction():
+        if self._connection is None:
             return
         try:
-            self._connection.rollback()
+            driver = _driver_of(self._connection)
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
         except Exception:  # noqa: BLE001 - a connection that cannot even roll back is given up, whatever the reason
             self._disconnect()
+
+    def _write(self, work: Work[Answer]) -> Answer:
+        connection = self._connected()
+        with connection.begin():
+            return work(connection)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -113,6 +132,26 @@ class Writer:
             with suppress(Exception):
                 connection.invalidate()
             connection.close()
+
+
+class SqliteTransaction:
+    """One transaction on the writer's thread."""
+
+    def __init__(self, writer: Writer) -> None:
+        """Begin nothing yet."""
+        self._writer = writer
+
+    async def run(self, step: Step[Answer]) -> Answer:
+        """See `Transaction`."""
+        return await self._writer.run(step)
+
+    async def restart(self) -> None:
+        """See `Transaction`."""
+        await self._writer.end()
+
+    async def commit(self) -> None:
+        """See `Transaction`."""
+        await self._writer.commit()
 
 
 class SqliteEngine:
@@ -142,7 +181,11 @@ class SqliteEngine:
     async def write(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
         async with self._taking_turns():
-            return await self._writer.run_and_commit(work)
+            return await self._writer.write(work)
+
+    async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """See `Engine`."""
+        return await _wait(self._readers.submit(self._ask, statement, parameters))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[SqliteTransaction, None]:
@@ -177,6 +220,10 @@ class SqliteEngine:
     def _read(self, work: Work[Answer]) -> Answer:
         with self._read_engine.connect() as connection:
             return work(connection)
+
+    def _ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        with self._read_engine.connect() as connection:
+            return execute_now(_driver_of(connection), statement, parameters)
 
 
 async def _wait(future: "Future[Result]") -> Result:
@@ -232,5 +279,5 @@ def _on_connect(pragmas: tuple[str, ...]) -> Callable[[Any, Any], None]:
 
 
 def begin_immediate(connection: Connection) -> None:
-    """Begin a transaction that may write: it waits for the others now, where waiting is safe."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """Begin SQLAlchemy's transactions as ours."""
+    connection.exec_driver_sql(BEGIN)

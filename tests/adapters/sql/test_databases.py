@@ -14,7 +14,7 @@ from billing.subscription import Status
 from billing_memory import NOON
 from billing_sql import SqlAccounts, SqlApiKeys, SqlDatabase, SqlTransactions
 from billing_sql.column_types import EpochMicroseconds, EpochSeconds, StatusSlug, TierSlug
-from billing_sql.dialects.engine import Answer, Work
+from billing_sql.dialects.prepared import Parameters, Prepared, Row
 from support.contracts import account, api_key, key_hash, nothing_for_us, subscription_id
 from support.sql import PATIENT, Open, add
 
@@ -99,12 +99,12 @@ async def deliver_with_reread(database: SqlDatabase, number: int) -> None:
 class CountingDatabase(SqlDatabase):
     """Counts what it is asked to read."""
 
-    reads = 0
+    asked = 0
 
-    async def read(self, work: Work[Answer]) -> Answer:
-        """Count, then read."""
-        self.reads += 1
-        return await super().read(work)
+    async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """Count, then ask."""
+        self.asked += 1
+        return await super().ask(statement, parameters)
 
 
 @pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_reads_asked_at_once_are_one_round_trip(url: str) -> None:
     finally:
         await database.close()
     assert [view.account.id if view else None for view in views] == [*owners, None] * 10
-    assert database.reads == 1
+    assert database.asked == 1
 
 
 @pytest.mark.anyio

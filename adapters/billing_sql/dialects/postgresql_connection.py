@@ -1,0 +1,123 @@
+"""One connection to PostgreSQL, used on asyncpg itself, and a transaction on it."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
+
+LOST_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
+"""A connection that says so is of no use any more: the server is read-only (a primary that was), or going away."""
+
+
+class PostgresSession:
+    """A connection of the driver's."""
+
+    def __init__(self, driver: Any) -> None:
+        """Execute on `driver`, asyncpg's connection."""
+        self._driver = driver
+
+    async def execute(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """See `Session`."""
+        return statement.converted(await self._driver.fetch(statement.sql, *statement.arguments(parameters)))
+
+
+class PooledConnection:
+    """A connection of the pool's."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Use this one."""
+        self._connection = connection
+        self._driver: Any = None
+
+    async def driver(self) -> Any:
+        """Answer asyncpg's connection: a new one, if the one in the pool was cut while nobody used it."""
+        if self._driver is None:
+            driver = (await self._connection.get_raw_connection()).driver_connection
+            if driver is None or driver.is_closed():
+                await self._connection.invalidate()
+                driver = (await self._connection.get_raw_connection()).driver_connection
+            self._driver = driver
+        return self._driver
+
+    async def is_lost(self, error: Exception) -> bool:
+        """Judge by an error whether the connection is of any use still; if not, the pool makes a new one."""
+        if self._driver is None:
+            return False
+        is_lost = (
+            self._driver.is_closed()
+            or getattr(error, "sqlstate", None) in LOST_STATES
+            # The server did not answer in time: who knows what it is doing on this connection.
+            or isinstance(error, TimeoutError)
+        )
+        if is_lost:
+            self._driver = None
+            await self._connection.invalidate()
+        return is_lost
+
+    def abandon(self) -> None:
+        """Cut the connection, without waiting for anything; whoever gets it from the pool will see that."""
+        if self._driver is not None:
+            self._driver.terminate()
+
+
+class PostgresTransaction:
+    """One transaction on one connection of the pool."""
+
+    def __init__(self, connection: PooledConnection, begin: str) -> None:
+        """Begin nothing yet; `begin` is what begins it."""
+        self._connection = connection
+        self._begin = begin
+        self._is_open = False
+
+    async def run(self, step: Step[Answer]) -> Answer:
+        """See `Transaction`.
+
+        A connection may have been cut without our knowing. If that shows in the first step, nothing is done yet, and
+        the step is taken again on a new connection.
+        """
+        is_first = not self._is_open
+        try:
+            return await self._run(step)
+        except Exception as error:
+            is_lost = await self._connection.is_lost(error)
+            self._is_open = self._is_open and not is_lost
+            if not (is_first and is_lost) or isinstance(error, TimeoutError):
+                raise
+        return await self._run(step)
+
+    async def restart(self) -> None:
+        """See `Transaction`."""
+        await (await self._connection.driver()).execute("ROLLBACK")
+        self._is_open = False
+
+    async def commit(self) -> None:
+        """See `Transaction`."""
+        try:
+            status = await (await self._connection.driver()).execute("COMMIT")
+        except Exception as error:
+            self._is_open = self._is_open and not await self._connection.is_lost(error)
+            raise
+        self._is_open = False
+        if status != "COMMIT":
+            # PostgreSQL answers the COMMIT of a transaction that has failed with a rollback, and calls it a success.
+            raise RuntimeError("a transaction that had failed was to be committed")
+
+    async def end(self) -> None:
+        """Roll back what is not committed; a connection that cannot even do that is given up."""
+        if not self._is_open:
+            return
+        try:
+            await self.restart()
+        except BaseException as error:
+            self._connection.abandon()
+            if not isinstance(error, Exception):
+                raise
+
+    async def _run(self, step: Step[Answer]) -> Answer:
+        driver = await self._connection.driver()
+        if not self._is_open:
+            # Whatever comes of it: what may be open must be ended.
+            self._is_open = True
+            await driver.execute(self._begin)
+        return await step(PostgresSession(driver))
