@@ -116,8 +116,11 @@ async def test_a_locked_file_is_unavailable_and_then_not(sqlite_url: str, open_d
         with pytest.raises(StoreUnavailable) as unavailable:
             await deliver(database, [nothing_for_us(1)])
         assert isinstance(unavailable.value.__cause__, sqlite3.OperationalError)
+        with pytest.raises(StoreUnavailable):
+            await add(database, 2)
         assert await SqlAccounts(database).view_by_key(key_hash()) is not None
     await deliver(database, [nothing_for_us(1)])
+    await add(database, 2)
     assert await count(database, "events") == 1
 
 
