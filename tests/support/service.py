@@ -118,7 +118,7 @@ class Service:
             if self.process.poll() is not None:
                 raise AssertionError(f"the service ended with {self.process.returncode}:\n{self.log}")
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/health", timeout=2).status_code == httpx.codes.OK:
+                if httpx.get(f"{self.url}/health", timeout=2).is_success:
                     return
             time.sleep(0.02)
         raise AssertionError(f"the service does not answer:\n{self.log}")

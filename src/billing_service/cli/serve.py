@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from types import FrameType
 
 import click
 import uvicorn
@@ -37,7 +38,7 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
     configure_logs("json" if log_format == "json" else "text")
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn finishes what is in flight and then raises the signal again: by then the stop was a clean one.
-        signal.signal(stop, lambda *_: sys.exit(0))
+        signal.signal(stop, _leave)
     uvicorn.run(
         "billing_service.asgi:create_app_from_environment",
         factory=True,
@@ -65,6 +66,10 @@ def migrate() -> None:
         database = read_database_settings(environment())
         revision = asyncio.run(SqlDatabase.migrate(database.url))
     click.echo(f"the schema is at {revision}")
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 async def _check_schema(settings: DatabaseSettings) -> None:
