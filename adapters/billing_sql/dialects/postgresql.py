@@ -26,7 +26,11 @@ class PostgresDifference:
 
     def __init__(self, asyncpg: Any) -> None:
         """Work with this driver."""
-        self.errors: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError)
+        self.errors: tuple[type[Exception], ...] = (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        )
         self._combined: dict[tuple[Executable, ...], Prepared] = {}
 
     def insert(self, table: TableClause) -> postgresql.Insert:
