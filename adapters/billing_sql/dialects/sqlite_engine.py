@@ -140,17 +140,25 @@ class SqliteTransaction:
     def __init__(self, writer: Writer) -> None:
         """Begin nothing yet."""
         self._writer = writer
+        self._has_failed = False
 
     async def run(self, step: Step[Answer]) -> Answer:
         """See `Transaction`."""
-        return await self._writer.run(step)
+        try:
+            return await self._writer.run(step)
+        except BaseException:
+            self._has_failed = True
+            raise
 
     async def restart(self) -> None:
         """See `Transaction`."""
         await self._writer.end()
+        self._has_failed = False
 
     async def commit(self) -> None:
-        """See `Transaction`."""
+        """See `Transaction`. SQLite itself would commit the half of a transaction that did not fail."""
+        if self._has_failed:
+            raise RuntimeError("a transaction that had failed was to be committed")
         await self._writer.commit()
 
 

@@ -15,8 +15,8 @@ from billing_memory import NOON
 from billing_sql import SqlAccounts, SqlApiKeys, SqlDatabase, SqlTransactions
 from billing_sql.column_types import EpochMicroseconds, EpochSeconds, StatusSlug, TierSlug
 from billing_sql.dialects.prepared import Parameters, Prepared, Row
-from support.contracts import account, api_key, key_hash, nothing_for_us, subscription_id
-from support.sql import PATIENT, Open, add
+from support.contracts import account, api_key, key_hash, nothing_for_us, subscription, subscription_id
+from support.sql import PATIENT, Open, add, count
 
 ANOTHER_ZONE = timezone(timedelta(hours=5))
 STORED = [
@@ -94,6 +94,21 @@ async def deliver_with_reread(database: SqlDatabase, number: int) -> None:
         await transaction.load(Claims(events=frozenset({decided.delivery.id})))
         await transaction.save(changes)
         await transaction.commit()
+
+
+@pytest.mark.anyio
+async def test_half_a_transaction_is_never_committed(url: str, open_database: Open) -> None:
+    """A transaction of which a part failed cannot be committed, whoever overlooked the failure."""
+    database = await open_database(url)
+    held = subscription(account().id)
+    async with SqlTransactions(database).begin() as transaction:
+        decided = DecidedEvent(delivery=nothing_for_us(1), outcome=Outcome.IGNORED)
+        with pytest.raises(database.difference.errors):
+            # The event can be written, the subscription of an account that is not there cannot.
+            await transaction.save(Changes(received_at=NOON, events=[decided], subscriptions={held.id: held}))
+        with pytest.raises(RuntimeError, match="had failed"):
+            await transaction.commit()
+    assert await count(database, "events") == 0
 
 
 class CountingDatabase(SqlDatabase):
