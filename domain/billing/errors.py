@@ -33,11 +33,6 @@ class TierNotSoldOnline(BillingError):
         else:
             super().__init__(f"the {tier} tier is arranged with sales, not sold by checkout")
 
-    @property
-    def is_free(self) -> bool:
-        """Whether the free tier was asked for."""
-        return self.tier == "free"
-
 
 class AlreadySubscribed(BillingError):
     """The account has a live subscription, or has just bought one."""
@@ -209,6 +204,12 @@ class CustomerMissing(BillingError):
     """The customer that a request to Stripe names was deleted there. Use cases mend it; it never leaves them."""
 
     slug = "customer_missing"
+
+
+class KeySpent(BillingError):
+    """Stripe has stored a failure under this idempotency key, and will repeat it. Use cases take another key."""
+
+    slug = "idempotency_key_spent"
 
 
 class SessionNotOpen(BillingError):

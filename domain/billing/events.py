@@ -30,7 +30,8 @@ class CheckoutCompleted:
     subscription: SubscriptionId
     customer: CustomerId
     account: AccountId | None
-    """The account that the session names (`client_reference_id`, else its metadata): a claim."""
+    """The account that the session's metadata names: a claim. Its `client_reference_id` is none, since whoever opens a
+    payment link may choose that."""
     tier: Tier
     """The tier sold, from the session's metadata; free where the metadata does not say."""
 

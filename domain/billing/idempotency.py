@@ -12,6 +12,7 @@ Stripe in the background, and written only if no event was decided for it since 
 | `SubscriptionEnded`, `CustomerDeleted`                     | ended, whatever the order                           |
 | a snapshot strictly newer than `as_of`                     | applied                                             |
 | a snapshot of the same second that says something else     | applied in order of arrival, and re-read            |
+| a snapshot that a written re-read may have contained       | applied if it says something else, and re-read      |
 | a snapshot of what so far only a re-read has told of       | applied; if it says something else, re-read         |
 | an older snapshot                                          | not applied, re-read                                |
 | `CheckoutCompleted`, subscription not seen yet             | active with the tier sold, and re-read              |
@@ -23,7 +24,7 @@ Every event that is not a duplicate moves `version`, also one that changes nothi
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -37,6 +38,9 @@ from billing.events import (
 from billing.identifiers import AccountId
 from billing.plans import Catalogue, Tier
 from billing.subscription import Snapshot, Status, Subscription, is_expected
+
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far Stripe's clock, which dates events, and ours, which dates re-reads, may be apart."""
 
 
 class Outcome(StrEnum):
@@ -172,9 +176,16 @@ def _change(
     if current is not None and current.as_of is not None and created < current.as_of:
         return Decision(state=current, outcome=Outcome.STALE, reread=True)
     decision = _adopt(current, snapshot, as_of=created, account=account, catalogue=catalogue)
-    # What only a re-read has told of (no `as_of` yet) may be newer than this, and so may a snapshot of this second.
-    in_doubt = current is not None and current.as_of in (None, created)
-    return replace(decision, reread=True) if in_doubt and decision.outcome is Outcome.APPLIED else decision
+    if decision.outcome is Outcome.APPLIED and current is not None and _is_in_doubt(current, created):
+        return replace(decision, reread=True)
+    return decision
+
+
+def _is_in_doubt(current: Subscription, created: datetime) -> bool:
+    """Whether what we hold may be newer than a snapshot: one of the same second, or one from before a re-read."""
+    if current.as_of is None or created == current.as_of:
+        return True
+    return current.read_at is not None and created <= current.read_at + CLOCK_SKEW
 
 
 def _complete_checkout(
@@ -231,21 +242,21 @@ def _heard_of(event: PaymentFailed, *, created: datetime, account: AccountId) ->
     )
 
 
-def settle(current: Subscription | None, snapshot: Snapshot, *, account: AccountId, catalogue: Catalogue) -> Decision:
+def settle(
+    current: Subscription | None, snapshot: Snapshot, *, read_at: datetime, account: AccountId, catalogue: Catalogue
+) -> Decision:
     """Apply what a re-read of Stripe answered; the caller has checked that `version` did not move meanwhile.
+
+    `read_at` is when the re-read began.
 
     Neither `as_of` nor `version` moves: a re-read is no event. What has ended stays ended.
     """
     if current is not None and current.status.has_ended and not snapshot.status.has_ended:
         return Decision(state=current, outcome=Outcome.STALE)
-    return _adopt(
-        current,
-        snapshot,
-        as_of=current.as_of if current else None,
-        account=account,
-        catalogue=catalogue,
-        settled=True,
-    )
+    as_of = current.as_of if current else None
+    decision = _adopt(current, snapshot, as_of=as_of, account=account, catalogue=catalogue)
+    state = replace(decision.state, read_at=read_at.replace(microsecond=0)) if decision.state else None
+    return replace(decision, state=state, reread=False)
 
 
 def _adopt(
@@ -255,7 +266,6 @@ def _adopt(
     as_of: datetime | None,
     account: AccountId,
     catalogue: Catalogue,
-    settled: bool = False,
 ) -> Decision:
     """Take a snapshot's word for everything, but keep the last good tier where its prices are not ours."""
     tier = catalogue.tier_of(snapshot.prices)
@@ -270,13 +280,14 @@ def _adopt(
         started_at=snapshot.started_at,
         as_of=as_of,
         version=current.version if current else 0,
+        read_at=current.read_at if current else None,
     )
     unchanged = current is not None and replace(state, as_of=current.as_of) == current
     alerts = _alerts(current, snapshot, tier_known=tier is not None)
     return Decision(
         state=state,
         outcome=Outcome.UNCHANGED if unchanged else Outcome.APPLIED,
-        reread=tier is None and not settled,
+        reread=tier is None,
         alerts=alerts,
     )
 

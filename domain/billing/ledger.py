@@ -98,15 +98,23 @@ class Ledger:
 
     def close(self) -> Changes:
         """Work out the standings of the accounts that were touched, and answer all that is to be written."""
+        before = self._by_account(self._loaded.subscriptions.values())
+        after = self._by_account(self._subscriptions.values())
         for account in self._touched:
-            mine = [held for held in self._subscriptions.values() if held.account == account]
-            standing = standing_of(mine)
+            standing = standing_of(after[account])
             if standing != self._loaded.standings.get(account):
                 self.changes.standings[account] = standing
-            before = [held for held in self._loaded.subscriptions.values() if held.account == account]
-            if live_subscriptions(mine) > max(1, live_subscriptions(before)):
+            if live_subscriptions(after[account]) > max(1, live_subscriptions(before.get(account, ()))):
                 self.changes.alerts.append((Alert.TWO_LIVE_SUBSCRIPTIONS, account))
         return self.changes
+
+    def _by_account(self, subscriptions: Iterable[Subscription]) -> dict[AccountId, list[Subscription]]:
+        """Sort once, so that a batch of many accounts is not searched for each of them."""
+        sorted_: dict[AccountId, list[Subscription]] = {}
+        for held in subscriptions:
+            if held.account in self._touched:
+                sorted_.setdefault(held.account, []).append(held)
+        return sorted_
 
     def _decide_subscription(
         self,

@@ -54,10 +54,10 @@ class Secrets(Protocol):
 
 
 class Alarm(Protocol):
-    """Tells a person. The count that outlives a process is in the store; this is the log and the counter."""
+    """Tells a person. What a transaction found out is also counted in the store, with what it wrote."""
 
-    def raise_alert(self, alert: Alert, subject: str) -> None:
-        """Log and count one alert about `subject`, an id. Must not raise."""
+    def raise_alert(self, alert: Alert, subject: str, *, cause: BaseException | None = None) -> None:
+        """Log one alert about `subject`, an id, with what caused it, if that is known. Must not raise."""
         ...
 
 
@@ -175,7 +175,7 @@ class Changes:
     customers: dict[CustomerId, AccountId] = field(default_factory=dict[CustomerId, AccountId])
     """Attached as the account's next generation; one that is attached already stays as it is."""
     customers_deleted: set[CustomerId] = field(default_factory=set[CustomerId])
-    """Marked as deleted at Stripe: the next checkout makes another one."""
+    """Marked as deleted at Stripe: the next checkout makes another one. Attempts to buy with them are removed."""
     sessions_closed: set[SessionId] = field(default_factory=set[SessionId])
     """Their attempts are removed, so that the account can buy again."""
     alerts: list[tuple[Alert, str]] = field(default_factory=list[tuple[Alert, str]])
@@ -256,6 +256,13 @@ class RereadQueue(Protocol):
         """
         ...
 
+    async def queue_overdue(self, *, ended_before: datetime, now: datetime) -> int:
+        """Queue every subscription that grants access although its period ended before then; answer how many.
+
+        A renewal, a failure or an end must have been told of by then, so what told of it was lost.
+        """
+        ...
+
     async def next_due(self, *, now: datetime) -> datetime | None:
         """Answer when the next row can be claimed (its due time or the end of its lease); `None`: nothing waits."""
         ...
@@ -306,8 +313,15 @@ class Customers(Protocol):
         """
         ...
 
+    async def abandon(self, customer: Customer) -> None:
+        """Give up a reservation whose key is spent: the next `reserve` makes the next generation, with a new key.
+
+        Nothing happens if Stripe has answered meanwhile.
+        """
+        ...
+
     async def deleted(self, id_: CustomerId) -> None:
-        """Note that Stripe does not have the customer any more."""
+        """Note that Stripe does not have the customer any more; an attempt to buy with it is removed."""
         ...
 
 
@@ -358,7 +372,11 @@ class CustomerGateway(Protocol):
     """Customers at Stripe."""
 
     async def create_customer(self, customer: Customer) -> CustomerId:
-        """Create it under its idempotency key, so that a repetition answers the same customer."""
+        """Create it under its idempotency key, so that a repetition answers the same customer.
+
+        Must raise `KeySpent` if Stripe repeats a failure that it has stored under the key, or refuses the key for
+        other parameters.
+        """
         ...
 
 
@@ -368,7 +386,7 @@ class CheckoutGateway(Protocol):
     async def create_session(self, attempt: CheckoutAttempt) -> CheckoutSession:
         """Open a session under the attempt's idempotency key, with exactly the attempt's parameters.
 
-        Must raise `CustomerMissing` if Stripe has deleted the customer.
+        Must raise `CustomerMissing` if Stripe has deleted the customer, `KeySpent` as for customers.
         """
         ...
 

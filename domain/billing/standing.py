@@ -58,5 +58,5 @@ def _rank(subscription: Subscription) -> tuple[bool, Tier, bool, datetime, str]:
 
 
 def live_subscriptions(subscriptions: Iterable[Subscription]) -> int:
-    """Count the subscriptions an account pays for; two are one too many. One only heard of may never begin."""
-    return sum(subscription.status.is_live and not subscription.is_only_heard_of for subscription in subscriptions)
+    """Count the subscriptions an account pays for; two are one too many."""
+    return sum(subscription.is_live for subscription in subscriptions)

@@ -105,11 +105,18 @@ class Subscription:
     """The `created` of the newest snapshot applied, in whole seconds; `None` until something was applied."""
     version: int
     """How many events have been decided for it. A re-read is written only if this has not moved meanwhile."""
+    read_at: datetime | None = None
+    """When the last re-read that was written began, in whole seconds: what Stripe had said by then, it contains."""
 
     @property
     def is_only_heard_of(self) -> bool:
         """Whether we know nothing but its id: an invoice named it before any snapshot or re-read came."""
         return self.as_of is None and self.status is Status.UNKNOWN
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its account has it to manage. One only heard of may never begin."""
+        return self.status.is_live and not self.is_only_heard_of
 
     @property
     def granted(self) -> Tier:

@@ -1,8 +1,9 @@
 """The person is back from Stripe, the webhook is not there yet: look at the checkout session."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from billing.checkout import SessionState
+from billing.checkout import SLOWEST_PAYMENT, CheckoutSession, SessionState
 from billing.identifiers import AccountId, SessionId, SubscriptionId
 from billing.ports import Changes, CheckoutAttempts, CheckoutGateway, Claims, Clock, Transactions
 
@@ -16,20 +17,37 @@ class LookAtCheckout:
     transactions: Transactions
     clock: Clock
 
-    async def execute(self, account: AccountId) -> None:
+    async def execute(self, account: AccountId) -> timedelta | None:
         """Ask Stripe for the session; a purchase queues the re-read of what was bought.
+
+        Answers how old the attempt is, so that an old one need not be looked at often; `None` if there is none left.
 
         The attempt is closed only once the subscription is held, so that no moment is left in which the account
         seems to have neither. Raises `ProviderUnavailable`, `ProviderRefused`, `StoreUnavailable`.
         """
         attempt = await self.attempts.current(account)
-        if attempt is None or attempt.session is None:
-            return
+        if attempt is None:
+            return None
+        age = self.clock.now() - attempt.created_at
+        if attempt.session is None:
+            return age
         session = await self.gateway.session(attempt.session)
-        if session is None or session.state is SessionState.EXPIRED:
-            await self.attempts.remove(attempt.id)
-        elif session.state is SessionState.COMPLETE and session.subscription is not None:
-            await self._bought(attempt.session, session.subscription)
+        if session is not None and await self._may_still_come(attempt.session, session, age):
+            return age
+        await self.attempts.remove(attempt.id)
+        return None
+
+    async def _may_still_come(self, id_: SessionId, session: CheckoutSession, age: timedelta) -> bool:
+        match session.state:
+            case SessionState.OPEN:
+                return True
+            case SessionState.COMPLETE if session.subscription is not None:
+                await self._bought(id_, session.subscription)
+                return True
+            case SessionState.COMPLETE:
+                return age < SLOWEST_PAYMENT
+            case SessionState.EXPIRED:
+                return False
 
     async def _bought(self, session: SessionId, subscription: SubscriptionId) -> None:
         async with self.transactions.begin() as transaction:

@@ -101,7 +101,7 @@ class DecideEvents:
             await self.failed_events.keep(failed, at=self.clock.now())
         except StoreUnavailable as unavailable:
             return unavailable
-        self.alarm.raise_alert(Alert.FAILED_EVENT, failed.id)
+        self.alarm.raise_alert(Alert.FAILED_EVENT, failed.id, cause=error)
         return EventNotProcessed()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from billing.errors import ProviderRefused, ProviderUnavailable
@@ -23,6 +23,8 @@ from billing.subscription import Snapshot
 
 LEASE = timedelta(seconds=60)
 """How long a claim holds. Far longer than a request to Stripe with all its retries may take."""
+OVERDUE = timedelta(hours=1)
+"""How long after a period's end its renewal, failure or end must have been told of."""
 BACK_OFF_FIRST = timedelta(seconds=1)
 BACK_OFF_LONGEST = timedelta(seconds=60)
 
@@ -64,14 +66,20 @@ class SettleSubscriptions:
 
         Raises `StoreUnavailable`; the lease then runs out, and nothing is lost.
         """
+        read_at = self.clock.now()
         try:
             snapshot = await self.gateway.subscription(reread.subscription)
         except (ProviderUnavailable, ProviderRefused) as trouble:
             await self._postpone(reread, trouble)
             return Settlement.POSTPONED
-        return await self._write(reread, snapshot)
+        return await self._write(reread, snapshot, read_at)
 
-    async def _write(self, reread: Reread, snapshot: Snapshot | None) -> Settlement:
+    async def queue_overdue(self) -> int:
+        """Queue what should have been told of by now, and was not; answer how many. To be called now and then."""
+        now = self.clock.now()
+        return await self.queue.queue_overdue(ended_before=now - OVERDUE, now=now)
+
+    async def _write(self, reread: Reread, snapshot: Snapshot | None, read_at: datetime) -> Settlement:
         async with self.transactions.begin() as transaction:
             loaded = await transaction.load(_claims(reread, snapshot))
             ledger = Ledger(loaded, self.catalogue, received_at=self.clock.now())
@@ -80,7 +88,7 @@ class SettleSubscriptions:
             if not overtaken:
                 if not await transaction.finish_reread(reread):
                     return Settlement.DROPPED
-                settlement = _apply(ledger, reread, snapshot, self.catalogue)
+                settlement = _apply(ledger, reread, snapshot, read_at, self.catalogue)
                 changes = ledger.close()
                 await transaction.save(changes)
                 await transaction.commit()
@@ -113,7 +121,9 @@ def _claims(reread: Reread, snapshot: Snapshot | None) -> Claims:
     )
 
 
-def _apply(ledger: Ledger, reread: Reread, snapshot: Snapshot | None, catalogue: Catalogue) -> Settlement:
+def _apply(
+    ledger: Ledger, reread: Reread, snapshot: Snapshot | None, read_at: datetime, catalogue: Catalogue
+) -> Settlement:
     if snapshot is None:
         # Nothing is taken away for it: a key of another Stripe account must not end everybody's plan.
         ledger.changes.alerts.append((Alert.SUBSCRIPTION_MISSING, reread.subscription))
@@ -122,5 +132,6 @@ def _apply(ledger: Ledger, reread: Reread, snapshot: Snapshot | None, catalogue:
     if account is None:
         return Settlement.DROPPED
     current = ledger.subscription(reread.subscription)
-    ledger.take(reread.subscription, settle(current, snapshot, account=account, catalogue=catalogue))
+    decision = settle(current, snapshot, read_at=read_at, account=account, catalogue=catalogue)
+    ledger.take(reread.subscription, decision)
     return Settlement.SETTLED

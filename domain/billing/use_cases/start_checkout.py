@@ -1,6 +1,7 @@
 """An account buys: one customer and one open checkout session at Stripe, however often and wherever it is cut off."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from billing.accounts import Customer
 from billing.checkout import (
@@ -11,7 +12,15 @@ from billing.checkout import (
     CheckoutSession,
     SessionState,
 )
-from billing.errors import AlreadySubscribed, CheckoutInProgress, CustomerMissing, SessionNotOpen
+from billing.errors import (
+    AlreadySubscribed,
+    CheckoutInProgress,
+    CustomerMissing,
+    KeySpent,
+    ProviderRefused,
+    ProviderUnavailable,
+    SessionNotOpen,
+)
 from billing.identifiers import AccountId, AttemptId, CustomerId, SessionId, SubscriptionId
 from billing.plans import Catalogue, Tier
 from billing.ports import (
@@ -65,7 +74,7 @@ class StartCheckout:
     async def _try(self, account: AccountId, tier: Tier) -> str | None:
         """Go one round; `None` means that something moved, and the next round will see how things are now."""
         held = await self.accounts.subscriptions(account)
-        if any(subscription.status.is_live for subscription in held):
+        if any(subscription.is_live for subscription in held):
             raise AlreadySubscribed
         known = frozenset(subscription.id for subscription in held)
         attempt = await self.attempts.current(account)
@@ -78,7 +87,15 @@ class StartCheckout:
             session = await self._session_of(attempt, is_ours=is_ours)
         except CustomerMissing:
             await self.customers.deleted(attempt.customer)
+            return None
+        except KeySpent:
+            # Its address was never handed out, so nobody can pay with what may exist under that key.
             session = None
+        except ProviderRefused:
+            # What was refused must not be repeated once the operator has mended its cause.
+            if attempt.session is None:
+                await self.attempts.remove(attempt.id)
+            raise
         if session is None:
             await self.attempts.remove(attempt.id)
             return None
@@ -102,15 +119,15 @@ class StartCheckout:
             case SessionState.COMPLETE if session.subscription is not None and session.subscription not in known:
                 await self._ask_for_reread(session.subscription)
                 raise AlreadySubscribed
-            case SessionState.COMPLETE if session.subscription is None and self._may_still_be_paid(attempt):
+            case SessionState.COMPLETE if session.subscription is None and self._age(attempt) < SLOWEST_PAYMENT:
+                # A bank debit on its way, perhaps.
                 raise AlreadySubscribed
             case SessionState.COMPLETE | SessionState.EXPIRED:
                 await self.attempts.remove(attempt.id)
                 return None
 
-    def _may_still_be_paid(self, attempt: CheckoutAttempt) -> bool:
-        """Whether a completed session without a subscription may be a bank debit on its way."""
-        return self.clock.now() < attempt.created_at + SLOWEST_PAYMENT
+    def _age(self, attempt: CheckoutAttempt) -> timedelta:
+        return self.clock.now() - attempt.created_at
 
     def _fits(self, attempt: CheckoutAttempt, wanted: Tier) -> bool:
         """Whether the open session sells what is wanted, as it would be sold now."""
@@ -147,7 +164,11 @@ class StartCheckout:
         return customer.id
 
     async def _create(self, customer: Customer) -> CustomerId:
-        id_ = await self.customer_gateway.create_customer(customer)
+        try:
+            id_ = await self.customer_gateway.create_customer(customer)
+        except KeySpent:
+            await self.customers.abandon(customer)
+            raise ProviderUnavailable from None
         await self.customers.created(customer, id_)
         return id_
 
@@ -160,7 +181,7 @@ class StartCheckout:
         """
         if attempt.session is not None:
             return await self.checkout_gateway.session(attempt.session)
-        if self.clock.now() > attempt.created_at + SESSION_LIFETIME / 2:
+        if self._age(attempt) > SESSION_LIFETIME / 2 or not self._fits(attempt, attempt.tier):
             return None
         session = await self.checkout_gateway.create_session(attempt)
         return session if is_ours else await self.checkout_gateway.session(session.id)
