@@ -1,5 +1,8 @@
 """One connection to PostgreSQL, used on asyncpg itself, and a transaction on it."""
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,6 +11,34 @@ from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Ste
 
 LOST_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
 """A connection that says so is of no use any more: the server is read-only (a primary that was), or going away."""
+
+
+@contextmanager
+def committing(driver: Any, *, seconds: float) -> Generator[None, None, None]:
+    """Bound a commit by cutting the connection; raises `TimeoutError`. It may be done or not, as with any lost answer.
+
+    The driver would ask the server to cancel it, and one that waits for a synchronous standby would then be done on the
+    primary alone. What it wrote would be there when it is sent again, and be acknowledged as known: to be lost with the
+    primary. While nobody cancels it, it stays invisible, and its rows locked, until the standby has it.
+    """
+    is_late = False
+
+    def cut() -> None:
+        nonlocal is_late
+        is_late = True
+        driver.terminate()
+
+    clock = asyncio.get_running_loop().call_later(seconds, cut)
+    try:
+        yield
+    except BaseException as error:
+        if is_late:
+            raise TimeoutError(f"no commit in {seconds:g} s; a synchronous standby may be away") from error
+        if isinstance(error, asyncio.CancelledError):
+            driver.terminate()
+        raise
+    finally:
+        clock.cancel()
 
 
 class PostgresSession:
@@ -64,10 +95,11 @@ class PooledConnection:
 class PostgresTransaction:
     """One transaction on one connection of the pool."""
 
-    def __init__(self, connection: PooledConnection, begin: str) -> None:
+    def __init__(self, connection: PooledConnection, begin: str, *, commit_seconds: float) -> None:
         """Begin nothing yet; `begin` is what begins it."""
         self._connection = connection
         self._begin = begin
+        self._commit_seconds = commit_seconds
         self._is_open = False
 
     async def run(self, step: Step[Answer]) -> Answer:
@@ -93,8 +125,10 @@ class PostgresTransaction:
 
     async def commit(self) -> None:
         """See `Transaction`."""
+        driver = await self._connection.driver()
         try:
-            status = await (await self._connection.driver()).execute("COMMIT")
+            with committing(driver, seconds=self._commit_seconds):
+                status = await driver.execute("COMMIT")
         except Exception as error:
             self._is_open = self._is_open and not await self._connection.is_lost(error)
             raise

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.dialects import registry
@@ -20,6 +20,7 @@ from billing_sql.dialects.postgresql_connection import (
     PooledConnection,
     PostgresSession,
     PostgresTransaction,
+    committing,
 )
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row
 from billing_sql.errors import DatabaseUnusable
@@ -41,9 +42,16 @@ class BareAsyncpg(PGDialect_asyncpg):
     """
 
     supports_statement_cache = True
+    commit_seconds: float
+    """How long a commit may take. Set by whoever makes an engine."""
 
     def on_connect(self) -> Any:
         """Answer that there is nothing to do."""
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        """Commit, in a bounded time."""
+        with committing(dbapi_connection.driver_connection, seconds=self.commit_seconds):
+            dbapi_connection.commit()
 
 
 registry.register("postgresql.billing", __name__, "BareAsyncpg")
@@ -57,6 +65,7 @@ class PostgresEngine:
         asyncpg = _driver()
         self.difference = PostgresDifference(asyncpg)
         self._begin = _BEGIN
+        self._limits = limits
         connect = _connector(asyncpg, address, limits)
         self._transactions = _engine(connect, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
         if limits.behind_pgbouncer:
@@ -93,7 +102,9 @@ class PostgresEngine:
     async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
         """See `Engine`."""
         async with self._transactions.connect() as connection:
-            transaction = PostgresTransaction(PooledConnection(connection), self._begin)
+            transaction = PostgresTransaction(
+                PooledConnection(connection), self._begin, commit_seconds=self._limits.statement_seconds
+            )
             try:
                 yield transaction
             finally:
@@ -150,6 +161,7 @@ def _engine(
         hide_parameters=True,
         connect_args={"prepared_statement_cache_size": 0 if limits.behind_pgbouncer else 200},
     )
+    cast("BareAsyncpg", engine.dialect).commit_seconds = limits.statement_seconds
     event.listen(engine.sync_engine, "handle_error", _give_up_lost_connection)
     return engine
 
