@@ -64,9 +64,9 @@ def _database(kind: str, request: pytest.FixtureRequest, folder: Path) -> Genera
         runner.run(database.__aexit__(None, None, None))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node() -> Generator[PostgresNode]:
-    """A PostgreSQL server that the test may break, with few connections."""
+    """A PostgreSQL server that tests may break, with few connections."""
     try:
         with postgres_node(max_connections="30") as opened:
             yield opened

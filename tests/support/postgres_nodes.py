@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no type hints of its own
 
+from billing_sql.dialects.postgresql_engine import APPLICATION_NAME
 from support.contracts_postgres import NoPostgres
 from support.service import free_port
 
@@ -56,8 +57,17 @@ class PostgresNode:
 
     @property
     def url(self) -> str:
-        """The URL of the database for the service."""
-        return f"postgresql://{SUPERUSER}@{self.host}/{DATABASE}"
+        """The URL of the database that is there from the start."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """The URL of a database."""
+        return f"postgresql://{SUPERUSER}@{self.host}/{database}"
+
+    def new_database(self, name: str) -> str:
+        """Make another database, and answer its URL."""
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url_of(name)
 
     def initialise(self) -> None:
         """Make the data folder."""
@@ -114,18 +124,32 @@ class PostgresNode:
         """End it without saying good-bye to anybody (`pg_ctl stop -m immediate`); it will recover when it starts."""
         self._end(signal.SIGQUIT)
 
+    def stop(self) -> None:
+        """End it in an orderly way, whoever is connected."""
+        self._end(signal.SIGINT)
+
     def promote(self) -> None:
         """Make a standby a primary, and wait until it takes writes."""
         self._run("pg_ctl", "promote", "-w", "-D", str(self.folder))
 
-    def execute(self, *statements: str, database: str = DATABASE) -> None:
-        """Execute statements, each in a transaction of its own."""
-        for statement in statements:
-            self.fetch(statement, database=database)
+    @contextlib.contextmanager
+    def deaf(self) -> Generator[None]:
+        """Have this standby hear nothing of its primary; the primary believes that it is merely slow."""
+        ((receiver,),) = self.fetch("SELECT pid FROM pg_stat_wal_receiver")
+        os.kill(receiver, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(receiver, signal.SIGCONT)
+
+    def execute(self, *scripts: str, database: str = DATABASE) -> None:
+        """Execute statements, those of one script in one transaction."""
+        for script in scripts:
+            asyncio.run(execute(self.url_of(database), script))
 
     def fetch(self, query: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """Answer the rows of a query."""
-        return asyncio.run(fetch(f"postgresql://{SUPERUSER}@{self.host}/{database}", query))
+        return asyncio.run(fetch(self.url_of(database), query))
 
     def _end(self, with_signal: signal.Signals) -> None:
         assert self.process is not None
@@ -179,6 +203,15 @@ def primary_and_standby() -> Generator[tuple[PostgresNode, PostgresNode]]:
         yield primary, standby
 
 
+async def execute(url: str, script: str) -> None:
+    """Execute the statements of a script in the database at a URL."""
+    connection = await driver.connect(url, timeout=5, command_timeout=60)
+    try:
+        await connection.execute(script)
+    finally:
+        await connection.close()
+
+
 async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
     """Answer the rows of a query in the database at a URL."""
     connection = await driver.connect(url, timeout=5, command_timeout=60)
@@ -188,11 +221,36 @@ async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
         await connection.close()
 
 
+@contextlib.contextmanager
+def transaction(url: str, statement: str) -> Generator[None]:
+    """Execute a statement in a transaction that stays open, with its locks, until this is left."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(driver.connect(url))
+        runner.run(connection.execute(f"BEGIN; {statement}"))
+        yield
+        runner.run(connection.close())
+
+
+@contextlib.contextmanager
+def crowd(url: str) -> Generator[None]:
+    """Take all connections that the server has, also those that the service held, until this is left."""
+    with asyncio.Runner() as runner:
+        crowding: list[Any] = []
+        cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{APPLICATION_NAME}'"  # noqa: S608 - our own name
+        while True:
+            with contextlib.suppress(driver.TooManyConnectionsError):
+                while True:
+                    crowding.append(runner.run(driver.connect(url)))
+            if not runner.run(crowding[0].fetch(cut)):
+                break
+        yield
+        for connection in crowding:
+            runner.run(connection.close())
+
+
 def _end_for_good(node: PostgresNode) -> None:
     if node.process is not None and node.process.poll() is None:
-        # One that a test has frozen must run to be ended in an orderly way.
-        node.process.send_signal(signal.SIGCONT)
-        node.stop_at_once()
+        node.stop()
 
 
 @contextlib.contextmanager
