@@ -8,9 +8,16 @@
 | an answer that is not Stripe's (a proxy's page, not JSON)     | `ProviderUnavailable`                             |
 | 400/404 `resource_missing` on `customer`                      | `CustomerMissing`                                 |
 | 401, 402, 403, every other 4xx                                | `ProviderRefused`                                 |
-| 400 `idempotency_error`: other parameters under the same key  | `ProviderRefused` (a mistake of this service)     |
+| 5xx with `Idempotent-Replayed: true`, under a key of ours     | `KeySpent`: this answer comes for as long as      |
+|                                                               | Stripe keeps the key                              |
+| 400 `idempotency_error`: other parameters under a key of ours | `KeySpent`                                        |
 
-Sources: https://docs.stripe.com/api/errors, https://docs.stripe.com/error-low-level
+The SDK repeats a 5xx under the same key, and the last answer counts: a failure that Stripe stores can be `KeySpent`
+within the very call that met it first. Requests without a key of ours get a random one from the SDK, which the next
+call does not repeat: to them a replayed 5xx is one like any other.
+
+Sources: https://docs.stripe.com/api/errors, https://docs.stripe.com/error-low-level,
+https://docs.stripe.com/api/idempotent_requests
 """
 
 import logging
@@ -18,7 +25,7 @@ from collections.abc import Mapping
 
 import stripe
 
-from billing.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
+from billing.errors import CustomerMissing, KeySpent, ProviderRefused, ProviderUnavailable
 
 RETRY_AFTER_LONGEST_SECONDS = 3600.0
 """More patience than this is not believed."""
@@ -30,13 +37,17 @@ logger = logging.getLogger(__name__)
 
 
 def failure_of(
-    error: stripe.StripeError, *, operation: str, subject: str
-) -> CustomerMissing | ProviderRefused | ProviderUnavailable:
+    error: stripe.StripeError, *, operation: str, subject: str, keyed: bool = False
+) -> CustomerMissing | KeySpent | ProviderRefused | ProviderUnavailable:
     """Answer the domain's error for one of the SDK's, and tell the operator what the caller will not hear.
 
     `operation` and `subject` (an id) go to the log, with what Stripe says apart from its message: a message repeats
-    what was sent. `subject` must not be secret.
+    what was sent. `subject` must not be secret. `keyed` says that the request had an idempotency key of ours; only
+    then the answer may be `KeySpent`.
     """
+    if keyed and _is_key_spent(error):
+        logger.warning("The idempotency key is spent: %s of %s: %s", operation, subject, described(error))
+        return KeySpent()
     if is_missing(error, param="customer"):
         logger.warning("Stripe does not have the customer any more: %s of %s", operation, subject)
         return CustomerMissing()
@@ -53,6 +64,14 @@ def is_missing(error: stripe.StripeError, *, param: str | None = None) -> bool:
     if getattr(details, "code", None) != "resource_missing":
         return False
     return param is None or getattr(details, "param", None) == param
+
+
+def _is_key_spent(error: stripe.StripeError) -> bool:
+    """Whether every repetition under this key will fail alike. A key in use (409) is not spent, whatever its type."""
+    status = error.http_status or 0
+    if status >= 500:  # noqa: PLR2004 - HTTP's server errors
+        return (error.headers or {}).get("idempotent-replayed") == "true"
+    return isinstance(error, stripe.IdempotencyError) and status not in _PASSING
 
 
 def _is_passing(error: stripe.StripeError) -> bool:

@@ -102,8 +102,8 @@ class StripeGateway:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK leaves it unannotated
 
     async def create_customer(self, customer: Customer) -> CustomerId:
-        """Create it under its idempotency key, so that a repetition answers the same customer."""
-        async with self._operation("create_customer", customer.account):
+        """Create it under its idempotency key, so that a repetition answers the same customer; raises `KeySpent`."""
+        async with self._operation("create_customer", customer.account, keyed=True):
             answer = await self._request(
                 "post",
                 "/v1/customers",
@@ -115,9 +115,12 @@ class StripeGateway:
             return CustomerId(answers.CUSTOMER.decode(answer).id)
 
     async def create_session(self, attempt: CheckoutAttempt) -> CheckoutSession:
-        """Open a session with the attempt's parameters; raises `CustomerMissing` if the customer was deleted."""
+        """Open a session with the attempt's parameters.
+
+        Raises `CustomerMissing` if the customer was deleted, and `KeySpent`.
+        """
         metadata = {"account_id": attempt.account, "tier": attempt.tier.slug}
-        async with self._operation("create_session", attempt.id):
+        async with self._operation("create_session", attempt.id, keyed=True):
             answer = await self._request(
                 "post",
                 "/v1/checkout/sessions",
@@ -218,8 +221,11 @@ class StripeGateway:
         return answer.body
 
     @asynccontextmanager
-    async def _operation(self, name: str, subject: str) -> AsyncGenerator[None]:
-        """Bound what one call of a port does in time, and turn every trouble with Stripe into the domain's errors."""
+    async def _operation(self, name: str, subject: str, *, keyed: bool = False) -> AsyncGenerator[None]:
+        """Bound what one call of a port does in time, and turn every trouble with Stripe into the domain's errors.
+
+        `keyed` says that its request has an idempotency key of ours.
+        """
         try:
             async with asyncio.timeout(self._patience.operation_seconds):
                 yield
@@ -227,7 +233,7 @@ class StripeGateway:
             logger.warning("Stripe is unavailable: %s of %s took too long", name, subject)
             raise ProviderUnavailable from None
         except stripe.StripeError as error:
-            raise failure_of(error, operation=name, subject=subject) from None
+            raise failure_of(error, operation=name, subject=subject, keyed=keyed) from None
         except MsgspecError as error:
             logger.error("Stripe's answer cannot be understood: %s of %s: %s", name, subject, error)  # noqa: TRY400 - the traceback says no more
             self._alarm.raise_alert(Alert.UNREADABLE_ANSWER, subject)

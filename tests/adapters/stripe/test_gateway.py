@@ -103,18 +103,6 @@ async def test_the_next_generation_is_another_customer(gateway: StripeGateway) -
     assert await gateway.create_customer(ADA) != await gateway.create_customer(replace(ADA, generation=2))
 
 
-async def test_other_parameters_under_one_key_are_refused(
-    gateway: StripeGateway, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A mistake of ours with a key is no success, and the operator reads what it was."""
-    await gateway.create_customer(ADA)
-
-    with pytest.raises(ProviderRefused):
-        await gateway.create_customer(replace(ADA, email="eve@shop.test"))
-
-    assert "create_customer of acct_000000000000000000000001: IdempotencyError, HTTP 400" in caplog.text
-
-
 # Checkout
 
 

@@ -45,6 +45,7 @@ def raw(status: int, body: bytes, **headers: str) -> ScriptedAnswer:
     return Answer(status=status, body=body, headers=headers)
 
 
+REPLAYED = {"Idempotent-Replayed": "true"}
 ERROR_MAP: list[Any] = [
     pytest.param(refusal(429, code="rate_limit"), ProviderUnavailable, id="429"),
     pytest.param(refusal(429, code="lock_timeout"), ProviderUnavailable, id="429 lock timeout"),
@@ -54,7 +55,8 @@ ERROR_MAP: list[Any] = [
     pytest.param(refusal(500, type="api_error"), ProviderUnavailable, id="500"),
     pytest.param(refusal(503, type="api_error"), ProviderUnavailable, id="503"),
     pytest.param(refusal(400, code="parameter_unknown", param="hologram"), ProviderRefused, id="400"),
-    pytest.param(refusal(400, type="idempotency_error"), ProviderRefused, id="400 idempotency"),
+    pytest.param(refusal(400, type="idempotency_error"), ProviderRefused, id="400 idempotency, the SDK's key"),
+    pytest.param(refusal(500, headers=REPLAYED, type="api_error"), ProviderUnavailable, id="replay, the SDK's key"),
     pytest.param(refusal(401), ProviderRefused, id="401"),
     pytest.param(refusal(402, type="card_error", code="card_declined"), ProviderRefused, id="402"),
     pytest.param(refusal(403), ProviderRefused, id="403"),
@@ -224,7 +226,7 @@ async def test_an_expanded_subscription_is_found_in_a_session(open_gateway: Open
 
 
 async def test_a_list_of_several_pages_is_read_to_its_end(open_gateway: OpenGateway) -> None:
-    """A live subscription is found behind a page of others."""
+    """Live subscriptions are found behind a page of others; one in a state of the future may be live."""
     pages = [
         {"data": [subscription(id="sub_1", status="incomplete"), subscription(id="sub_2", status="paused")]},
         {"data": [subscription(id="sub_3", status="active"), subscription(id="sub_4", status="hibernating")]},
@@ -236,7 +238,7 @@ async def test_a_list_of_several_pages_is_read_to_its_end(open_gateway: OpenGate
     async with scripted_server(*answers) as server:
         live = await open_gateway(server.url).live_subscriptions(CUSTOMER)
 
-    assert [snapshot.subscription for snapshot in live] == ["sub_2", "sub_3"]
+    assert [snapshot.subscription for snapshot in live] == ["sub_2", "sub_3", "sub_4"]
     assert [request.target for request in server.seen] == [
         f"/v1/subscriptions?customer={CUSTOMER}&limit=100",
         f"/v1/subscriptions?customer={CUSTOMER}&limit=100&starting_after=sub_2",
@@ -297,7 +299,6 @@ LASTING = [
     pytest.param(Fault(kind="drop_after", count=None), None, id="no answer gets through"),
     pytest.param(Fault(kind="key_in_use", count=None), None, id="the key stays in use"),
     pytest.param(Fault(kind="not_json", count=None), None, id="a proxy stays in the way"),
-    pytest.param(Fault(kind="stored_500"), None, id="a stored 500"),
     pytest.param(Fault(kind="too_many_requests", retry_after_seconds=3), 3.0, id="too many, later"),
 ]
 
