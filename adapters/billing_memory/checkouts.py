@@ -6,7 +6,6 @@ from billing.accounts import Customer
 from billing.checkout import CheckoutAttempt
 from billing.errors import AccountNotFound, AlreadySubscribed
 from billing.identifiers import AccountId, AttemptId, CustomerId, SessionId
-from billing.standing import live_subscriptions
 from billing_memory.store import CustomerRow, MemoryStore
 from billing_memory.transactions import mark_deleted
 
@@ -25,7 +24,7 @@ class MemoryCheckoutAttempts:
     async def reserve(self, attempt: CheckoutAttempt) -> CheckoutAttempt:
         """See `billing.ports.CheckoutAttempts`."""
         async with self._store.write() as tables:
-            if live_subscriptions(tables.subscriptions_of(attempt.account)):
+            if any(held.is_live for held in tables.subscriptions_of(attempt.account)):
                 raise AlreadySubscribed
             return tables.attempts.setdefault(attempt.account, attempt)
 
@@ -79,6 +78,14 @@ class MemoryCustomers:
                 return
             tables.customers[place] = replace(row, customer=replace(row.customer, id=id_))
             tables.customers_by_id[id_] = place
+
+    async def abandon(self, customer: Customer) -> None:
+        """See `billing.ports.Customers`. Its row stays, as a deleted one: an answer that comes late finds its owner."""
+        async with self._store.write() as tables:
+            place = (customer.account, customer.generation)
+            row = tables.customers.get(place)
+            if row is not None and row.customer.id is None:
+                tables.customers[place] = replace(row, is_deleted=True)
 
     async def deleted(self, id_: CustomerId) -> None:
         """See `billing.ports.Customers`."""

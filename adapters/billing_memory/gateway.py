@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from billing.accounts import Customer
 from billing.checkout import CheckoutAttempt, CheckoutSession, SessionState
-from billing.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, SessionNotOpen
+from billing.errors import CustomerMissing, KeySpent, ProviderRefused, ProviderUnavailable, SessionNotOpen
 from billing.identifiers import AccountId, CustomerId, PriceId, SessionId, SubscriptionId
 from billing.ports import Clock
 from billing.subscription import Snapshot, Status
@@ -78,7 +78,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trouble:
-    error: ProviderUnavailable | ProviderRefused
+    error: ProviderUnavailable | ProviderRefused | KeySpent
     is_done: bool
     """Whether Stripe did what was asked before the answer was lost."""
 
@@ -94,7 +94,7 @@ class _Answers(Generic[Answer]):
             return None
         first, answer = self._kept[key]
         if first != parameters:
-            raise ProviderRefused
+            raise KeySpent
         return answer
 
     def keep(self, key: str, parameters: object, answer: Answer) -> None:
@@ -122,7 +122,7 @@ class MemoryStripe:
 
     def fail_next(
         self,
-        error: ProviderUnavailable | ProviderRefused,
+        error: ProviderUnavailable | ProviderRefused | KeySpent,
         *,
         call: Call | None = None,
         times: int = 1,

@@ -42,6 +42,18 @@ class MemoryRereadQueue:
                 tables.rereads[id_] = replace(tables.rereads[id_], lease=lease, leased_until=leased_until)
             return [_reread(tables, id_, lease) for id_ in claimed]
 
+    async def queue_overdue(self, *, ended_before: datetime, now: datetime) -> int:
+        """See `billing.ports.RereadQueue`."""
+        async with self._store.write() as tables:
+            overdue = {
+                held.id
+                for held in tables.subscriptions.values()
+                if held.status.grants_access and held.period_end is not None and held.period_end < ended_before
+            }
+            new = overdue - tables.rereads.keys()
+            tables.rereads.update({id_: RereadRow(due_at=now) for id_ in new})
+            return len(new)
+
     async def next_due(self, *, now: datetime) -> datetime | None:
         """See `billing.ports.RereadQueue`."""
         tables = await self._store.read()

@@ -61,8 +61,13 @@ class MemoryAlarm:
 
     alerts: list[tuple[Alert, str]] = field(default_factory=list[tuple[Alert, str]])
 
-    def raise_alert(self, alert: Alert, subject: str) -> None:
+    causes: list[BaseException] = field(default_factory=list[BaseException])
+    """What caused them, of those whose cause was told."""
+
+    def raise_alert(self, alert: Alert, subject: str, *, cause: BaseException | None = None) -> None:
         """See `billing.ports.Alarm`."""
+        if cause is not None:
+            self.causes.append(cause)
         self.alerts.append((alert, subject))
 
 

@@ -102,10 +102,12 @@ class MemoryTransactions:
 
 
 def mark_deleted(tables: Tables, id_: CustomerId) -> None:
-    """Note that Stripe has deleted a customer, if it is one of ours."""
+    """Note that Stripe has deleted a customer, if it is one of ours, and remove the attempt to buy with it."""
     row = tables.customers_by_id.get(id_)
     if row is not None:
         tables.customers[row] = replace(tables.customers[row], is_deleted=True)
+    for account in [account for account, held in tables.attempts.items() if held.customer == id_]:
+        del tables.attempts[account]
 
 
 def _save_events(tables: Tables, changes: Changes) -> None:
@@ -147,7 +149,7 @@ def _check_subscription(tables: Tables, subscription: Subscription) -> None:
     if subscription.account not in tables.accounts:
         raise NotWritable(f"there is no account {subscription.account!r}")
     _check_text(subscription.id, subscription.customer)
-    _check_time(subscription.period_end, subscription.started_at, subscription.as_of)
+    _check_time(subscription.period_end, subscription.started_at, subscription.as_of, subscription.read_at)
 
 
 def _check_text(*texts: str | None) -> None:

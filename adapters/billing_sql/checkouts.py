@@ -1,6 +1,6 @@
 """What a checkout keeps: the reservation of the account's one session, and its customers."""
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from billing.accounts import Customer
 from billing.checkout import CheckoutAttempt
@@ -23,6 +23,8 @@ _LIVE = (
     .where(
         subscriptions.c.account_id == bindparam("account"),
         subscriptions.c.status.in_([status for status in Status if status.is_live]),
+        # One only heard of is none, see `Subscription.is_live`.
+        or_(subscriptions.c.status != Status.UNKNOWN, subscriptions.c.as_of.is_not(None)),
     )
     .limit(1)
 )
@@ -50,7 +52,14 @@ _RESERVED = (
 _ATTACHED = select(customers.c.customer_id).where(customers.c.customer_id == bindparam("customer"))
 _CREATED = update(customers).where(*_RESERVED).values(customer_id=bindparam("customer"))
 _DROP_RESERVED = delete(customers).where(*_RESERVED)
+_ABANDON = update(customers).where(*_RESERVED).values(is_deleted=True)
+_LOCK_OWNER = (
+    select(accounts.c.id)
+    .where(accounts.c.id.in_(select(customers.c.account_id).where(customers.c.customer_id == bindparam("customer"))))
+    .with_for_update(key_share=True)
+)
 _DELETED = update(customers).where(customers.c.customer_id == bindparam("customer")).values(is_deleted=True)
+_DROP_ATTEMPT = delete(checkout_attempts).where(checkout_attempts.c.customer_id == bindparam("customer"))
 
 
 class SqlCheckoutAttempts:
@@ -115,9 +124,19 @@ class SqlCustomers:
         """See `billing.ports.Customers`."""
         await self._database.write(lambda connection: _note_created(connection, customer, id_))
 
+    async def abandon(self, customer: Customer) -> None:
+        """See `billing.ports.Customers`. Its row stays, as a deleted one: an answer that comes late finds its owner."""
+        place = {"account": customer.account, "number": customer.generation}
+        await self._database.write(lambda connection: connection.execute(_ABANDON, place).rowcount)
+
     async def deleted(self, id_: CustomerId) -> None:
-        """See `billing.ports.Customers`."""
-        await self._database.write(lambda connection: connection.execute(_DELETED, {"customer": id_}).rowcount)
+        """See `billing.ports.Customers`. Under the account's lock, as whatever else is written of it."""
+
+        def delete_(connection: Connection) -> None:
+            for statement in (_LOCK_OWNER, _DELETED, _DROP_ATTEMPT):
+                connection.execute(statement, {"customer": id_})
+
+        await self._database.write(delete_)
 
 
 def _reserve_customer(connection: Connection, account: AccountId) -> Customer:

@@ -1,7 +1,7 @@
 """What waits: re-reads and failed events."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     BigInteger,
@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from billing.identifiers import SubscriptionId
 from billing.ports import FailedEvent, Reread
+from billing.subscription import Status
 from billing_sql.database import SqlDatabase
 from billing_sql.dialects.difference import Difference
 from billing_sql.rows import columns_of
@@ -28,6 +29,7 @@ from billing_sql.tables import events, failed_events, rereads, subscriptions
 
 _TIME = rereads.c.due_at.type
 _NOW = bindparam("now", type_=_TIME)
+_LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
 # Any lease at all; a comparison is what every index can be asked.
 _EVER = literal_column("0", BigInteger)
 _DUE = (
@@ -64,6 +66,7 @@ class SqlRereadQueue:
         """Keep it in `database`."""
         self._database = database
         self._claim = _Claiming(database.difference)
+        self._queue_overdue = _queue_overdue(database.difference)
 
     async def claim(self, *, limit: int, now: datetime, leased_until: datetime, lease: str) -> Sequence[Reread]:
         """See `billing.ports.RereadQueue`."""
@@ -73,6 +76,14 @@ class SqlRereadQueue:
             return []
         return await self._database.write(
             lambda connection: self._claim(connection, limit=limit, now=now, leased_until=leased_until, lease=lease)
+        )
+
+    async def queue_overdue(self, *, ended_before: datetime, now: datetime) -> int:
+        """See `billing.ports.RereadQueue`."""
+        # Periods end with a whole second, so nothing lies between a time and the next whole second.
+        parameters = {"before": ended_before + _LESS_THAN_A_SECOND, "now": now}
+        return await self._database.write(
+            lambda connection: connection.execute(self._queue_overdue, parameters).rowcount
         )
 
     async def next_due(self, *, now: datetime) -> datetime | None:
@@ -88,6 +99,23 @@ class SqlRereadQueue:
             "tries": attempts,
         }
         await self._database.write(lambda connection: connection.execute(_PUT_BACK, parameters).rowcount)
+
+
+def _queue_overdue(difference: Difference) -> Insert:
+    """In the order of ids, and nothing that waits already, so that this does not wait in a circle with others."""
+    names = ["subscription_id", "due_at", "attempts"]
+    waiting = select(rereads.c.subscription_id).where(rereads.c.subscription_id == subscriptions.c.id).exists()
+    overdue = (
+        select(subscriptions.c.id, _NOW, literal(0))
+        .where(
+            subscriptions.c.status.in_([status for status in Status if status.grants_access]),
+            subscriptions.c.period_end < bindparam("before", type_=subscriptions.c.period_end.type),
+            ~waiting,
+        )
+        .order_by(subscriptions.c.id)
+    )
+    insert = difference.insert(rereads).from_select(names, overdue)
+    return insert.on_conflict_do_nothing(index_elements=["subscription_id"])
 
 
 class _Claiming:

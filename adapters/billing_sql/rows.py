@@ -32,6 +32,7 @@ SUBSCRIPTION = columns_of(
     "started_at",
     "as_of",
     "version",
+    "read_at",
 )
 ATTEMPT = columns_of(
     tables.checkout_attempts,
@@ -83,7 +84,8 @@ def customer_of(row: Any) -> Customer:
 
 def subscription_of(row: Any) -> Subscription:
     """Read the columns `SUBSCRIPTION`."""
-    id_, account, customer, tier, status, period_end, cancel_at_period_end, started_at, as_of, version = row
+    id_, account, customer, tier, status, period_end, cancel_at_period_end, started_at, *known = row
+    as_of, version, read_at = known
     return Subscription(
         id=id_,
         account=account,
@@ -95,6 +97,7 @@ def subscription_of(row: Any) -> Subscription:
         started_at=started_at,
         as_of=as_of,
         version=version,
+        read_at=read_at,
     )
 
 
@@ -111,6 +114,7 @@ def subscription_row(held: Subscription) -> tuple[object, ...]:
         held.started_at,
         held.as_of,
         held.version,
+        held.read_at,
     )
 
 

@@ -39,6 +39,7 @@ class Saving:
         self._close_sessions = delete(checkout_attempts).where(
             difference.among(checkout_attempts.c.session_id, "closed")
         )
+        self._drop_attempts = delete(checkout_attempts).where(difference.among(checkout_attempts.c.customer_id, "gone"))
         self._delete_customers = (
             update(customers).where(difference.among(customers.c.customer_id, "gone")).values(is_deleted=True)
         )
@@ -61,6 +62,7 @@ class Saving:
             (self._forget_failures, "done", {event.delivery.id for event in decided}),
             (self._close_sessions, "closed", changes.sessions_closed),
             (self._delete_customers, "gone", gone),
+            (self._drop_attempts, "gone", gone),
         ]
         return [
             *((insert.statement, insert.rows.bind(values)) for insert, values in rows if values),

@@ -79,6 +79,7 @@ subscriptions = Table(
     Column("started_at", EpochSeconds, nullable=False),
     Column("as_of", EpochSeconds),
     Column("version", BigInteger, nullable=False),
+    Column("read_at", EpochSeconds),
 )
 
 events = Table(

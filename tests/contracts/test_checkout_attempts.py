@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -61,6 +62,29 @@ async def test_who_is_subscribed_cannot_reserve(store: Stores, status: Status) -
         assert await store.attempts.current(owner) is None
     else:
         assert await store.attempts.reserve(attempt(owner)) == attempt(owner)
+
+
+@pytest.mark.parametrize("as_of", [None, NOON])
+async def test_one_only_heard_of_does_not_refuse(store: Stores, as_of: datetime | None) -> None:
+    """Of an unknown status, a subscription that something was applied of is live; one only heard of is not."""
+    owner = await add_account(store)
+    held = replace(subscription(owner), status=Status.UNKNOWN, as_of=as_of)
+    assert held.is_live == (as_of is not None)
+    await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
+    if held.is_live:
+        with pytest.raises(AlreadySubscribed):
+            await store.attempts.reserve(attempt(owner))
+    else:
+        assert await store.attempts.reserve(attempt(owner)) == attempt(owner)
+
+
+async def test_a_known_status_that_a_reread_told_of_refuses(store: Stores) -> None:
+    """A subscription that only a re-read told of, so that nothing was applied, is live by its status."""
+    owner = await add_account(store)
+    held = replace(subscription(owner), as_of=None, read_at=NOON)
+    await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
+    with pytest.raises(AlreadySubscribed):
+        await store.attempts.reserve(attempt(owner))
 
 
 async def test_anothers_subscription_does_not_refuse(store: Stores) -> None:

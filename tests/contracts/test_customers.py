@@ -1,6 +1,7 @@
 """The customers that stand for accounts: one at a time, also in a race, and the next one after a deletion."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from billing.errors import AccountNotFound
 from billing.identifiers import AccountId
 from billing.ports import Changes, Claims
 from billing_memory import NOON
-from support.contracts import Stores, add_account, add_accounts, commit, customer_id, load
+from support.contracts import Stores, add_account, add_accounts, attempt, commit, customer_id, load
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +104,58 @@ async def test_racing_reservations_after_a_deletion(replicas: tuple[Stores, Stor
     await store.customers.deleted(customer_id())
     answers = await asyncio.gather(*(replicas[number % 2].customers.reserve(owner) for number in range(20)))
     assert {(answer.generation, answer.id) for answer in answers} == {(2, None)}
+
+
+async def test_an_attempt_with_a_deleted_one_is_removed(store: Stores) -> None:
+    """Nobody can buy as a customer that Stripe has deleted: the attempt is removed, and no other one."""
+    owner, other = await add_accounts(store, 2)
+    for number, buyer in enumerate((owner, other), start=1):
+        await store.customers.created(await store.customers.reserve(buyer), customer_id(number))
+        await store.attempts.reserve(attempt(buyer, number))
+    await store.customers.deleted(customer_id(1))
+    assert await store.attempts.current(owner) is None
+    assert await store.attempts.current(other) == attempt(other, 2)
+
+
+async def test_an_abandoned_reservation_is_followed_by_the_next_generation(store: Stores) -> None:
+    """After a reservation's key was spent there is another one, with a new key; abandoning again changes nothing."""
+    owner = await add_account(store)
+    first = await store.customers.reserve(owner)
+    await store.customers.abandon(first)
+    second = await store.customers.reserve(owner)
+    assert (second.generation, second.id) == (2, None)
+    assert second.idempotency_key != first.idempotency_key
+    await store.customers.abandon(first)
+    assert await store.customers.reserve(owner) == second
+
+
+async def test_what_stripe_answered_is_not_abandoned(store: Stores) -> None:
+    """Whoever abandons a reservation that another got an answer for meanwhile changes nothing."""
+    owner = await add_account(store)
+    reserved = await store.customers.reserve(owner)
+    await store.customers.created(reserved, customer_id())
+    await store.customers.abandon(reserved)
+    assert await store.customers.reserve(owner) == replace(reserved, id=customer_id())
+
+
+async def test_an_answer_after_the_abandoning_finds_its_owner(store: Stores) -> None:
+    """An id that is noted of an abandoned reservation is the account's, but the next generation stays the one."""
+    owner = await add_account(store)
+    reserved = await store.customers.reserve(owner)
+    await store.customers.abandon(reserved)
+    await store.customers.created(reserved, customer_id())
+    assert (await load(store, Claims(customers=frozenset({customer_id()})))).owners == {customer_id(): owner}
+    assert (await store.customers.reserve(owner)).generation == 2
+
+
+async def test_abandoning_concerns_one_reservation(store: Stores) -> None:
+    """Another account's reservation stays; one that is not there is no harm."""
+    owner, other = await add_accounts(store, 2)
+    theirs = await store.customers.reserve(other)
+    reserved = await store.customers.reserve(owner)
+    await store.customers.abandon(replace(reserved, generation=9))
+    await store.customers.abandon(reserved)
+    assert await store.customers.reserve(other) == theirs
 
 
 async def test_an_event_that_is_faster_than_the_answer(store: Stores) -> None:

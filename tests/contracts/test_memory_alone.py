@@ -125,7 +125,9 @@ def test_alarm_and_watch_remember() -> None:
     """What was raised and what was noticed is there, in order."""
     alarm, watch = MemoryAlarm(), MemoryCheckoutWatch()
     alarm.raise_alert(Alert.UNKNOWN_PRICE, "sub_a")
-    alarm.raise_alert(Alert.UNKNOWN_STATUS, "sub_b")
+    cause = ValueError("no object")
+    alarm.raise_alert(Alert.UNKNOWN_STATUS, "sub_b", cause=cause)
     watch.notice(OWNER)
     assert alarm.alerts == [(Alert.UNKNOWN_PRICE, "sub_a"), (Alert.UNKNOWN_STATUS, "sub_b")]
+    assert alarm.causes == [cause]
     assert watch.noticed == [OWNER]

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from billing.identifiers import AccountId, SubscriptionId
 from billing.ports import Changes, Claims, Reread
+from billing.subscription import Status
 from billing_memory import NOON
 from support.contracts import MINUTE, Stores, add_account, commit, subscription, subscription_id
 
@@ -238,3 +240,53 @@ async def test_of_many_that_finish_one_lease_one_does(replicas: tuple[Stores, St
     [reread] = await claim(replicas[0], "lease_a")
     ends = await asyncio.gather(*(finish(replicas[number % 2], reread, owner) for number in range(20)))
     assert ends.count(True) == 1
+
+
+@pytest.mark.parametrize("status", list(Status))
+async def test_what_grants_access_after_its_period_is_overdue(store: Stores, status: Status) -> None:
+    """A subscription that grants access although its period ended is queued, due at once; another one is not."""
+    held = replace(subscription(await add_account(store)), status=status, period_end=NOON - MINUTE)
+    await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
+    queued = await store.reread_queue.queue_overdue(ended_before=NOON, now=NOON + SECOND)
+    assert queued == status.grants_access
+    assert await store.reread_queue.next_due(now=NOON) == (NOON + SECOND if status.grants_access else None)
+
+
+@pytest.mark.parametrize(
+    ("period_end", "count"),
+    [(None, 0), (NOON - SECOND, 1), (NOON, 1), (NOON + SECOND, 0)],
+)
+async def test_a_period_is_overdue_when_it_ended_before_the_time(
+    store: Stores, period_end: datetime | None, count: int
+) -> None:
+    """Only a period that ended before the time given is overdue, to the microsecond; one without an end never is."""
+    held = replace(subscription(await add_account(store)), period_end=period_end)
+    await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
+    just_after = NOON + timedelta(microseconds=1)
+    assert await store.reread_queue.queue_overdue(ended_before=NOON, now=NOON) == count * (period_end != NOON)
+    assert await store.reread_queue.queue_overdue(ended_before=just_after, now=NOON) == count * (period_end == NOON)
+
+
+async def test_what_is_queued_is_not_queued_again(store: Stores) -> None:
+    """What waits, or is leased, stays as it is; only what is newly queued is counted."""
+    owner = await add_account(store)
+    overdue = [replace(subscription(owner, number), period_end=NOON - MINUTE) for number in range(1, 5)]
+    await commit(store, Changes(received_at=NOON, subscriptions={one.id: one for one in overdue}))
+    await ask(store, 1, 2)
+    [leased, _] = await claim(store, "lease_a")
+    assert await store.reread_queue.queue_overdue(ended_before=NOON, now=NOON + SECOND) == 2
+    assert await store.reread_queue.queue_overdue(ended_before=NOON, now=NOON + 2 * SECOND) == 0
+    assert names(await claim(store, "lease_b", now=NOON + SECOND)) == [subscription_id(3), subscription_id(4)]
+    assert await finish(store, leased, owner)
+
+
+async def test_replicas_that_queue_at_once_queue_once(replicas: tuple[Stores, Stores]) -> None:
+    """Of replicas that look for what is overdue at the same time each row is counted by one."""
+    owner = await add_account(replicas[0])
+    overdue = [replace(subscription(owner, number), period_end=NOON - MINUTE) for number in range(20)]
+    await commit(replicas[0], Changes(received_at=NOON, subscriptions={one.id: one for one in overdue}))
+    counts = await asyncio.gather(
+        *(replicas[number % 2].reread_queue.queue_overdue(ended_before=NOON, now=NOON) for number in range(10))
+    )
+    assert sum(counts) == 20
+    assert len(await claim(replicas[0], "lease_a")) == 20

@@ -8,7 +8,7 @@ import pytest
 
 from billing.accounts import Customer
 from billing.checkout import CheckoutAttempt, CheckoutSession, SessionState
-from billing.errors import ProviderRefused, ProviderUnavailable, SessionNotOpen
+from billing.errors import KeySpent, ProviderRefused, ProviderUnavailable, SessionNotOpen
 from billing.subscription import Status
 from billing_memory import Call, MemoryClock, MemoryStripe
 from support.contracts import account, attempt, snapshot, subscription_id
@@ -75,6 +75,15 @@ async def test_troubles_come_as_often_as_told(stripe: MemoryStripe) -> None:
         await stripe.subscription(subscription_id())
     await stripe.create_customer(CUSTOMER)
     assert stripe.calls == {Call.CREATE_CUSTOMER: 3, Call.SUBSCRIPTION: 1}
+
+
+async def test_a_key_can_be_spent(stripe: MemoryStripe) -> None:
+    """Told so, Stripe repeats a failure under the key of a call, which changes nothing there."""
+    stripe.fail_next(KeySpent(), call=Call.CREATE_CUSTOMER)
+    with pytest.raises(KeySpent):
+        await stripe.create_customer(CUSTOMER)
+    assert stripe.customers == {}
+    assert await stripe.create_customer(replace(CUSTOMER, generation=2)) in stripe.customers
 
 
 async def test_a_lost_answer_is_a_change_all_the_same(stripe: MemoryStripe) -> None:

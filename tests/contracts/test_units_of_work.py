@@ -16,6 +16,7 @@ from billing.standing import NEVER_SUBSCRIBED, Standing, standing_of
 from billing.subscription import Status
 from billing_memory import NOON
 from support.contracts import (
+    MINUTE,
     KeptEvent,
     Stores,
     add_account,
@@ -491,6 +492,30 @@ async def test_a_deleted_customer_is_known_and_replaced(store: Stores) -> None:
     assert (await load(store, Claims(customers=frozenset({customer_id()})))).owners == {customer_id(): owner}
     replacement = await store.customers.reserve(owner)
     assert (replacement.generation, replacement.id) == (2, None)
+
+
+async def test_an_attempt_with_a_deleted_customer_is_removed(store: Stores) -> None:
+    """A deletion of a customer frees its account, also if the session's end is told of at once, and no other."""
+    owner, other = await add_accounts(store, 2)
+    for number, buyer in enumerate((owner, other), start=1):
+        await commit(store, Changes(received_at=NOON, customers={customer_id(number): buyer}))
+        reserved = await store.attempts.reserve(attempt(buyer, number))
+        await store.attempts.opened(reserved.id, session_id(number))
+    gone = Changes(received_at=NOON, customers_deleted={customer_id(1)}, sessions_closed={session_id(1)})
+    await commit(store, gone)
+    assert await store.attempts.current(owner) is None
+    assert await store.attempts.current(other) is not None
+    assert (await store.customers.reserve(owner)).generation == 2
+
+
+async def test_when_a_reread_began_is_kept(store: Stores) -> None:
+    """When the last re-read began is stored in whole seconds, replaced, and taken back if need be."""
+    owner = await add_account(store)
+    for read_at in (NOON, NOON + MINUTE, None):
+        held = replace(subscription(owner), read_at=read_at)
+        await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
+        assert (await load_account(store, owner)).subscriptions == {held.id: held}
+        assert list(await store.accounts.subscriptions(owner)) == [held]
 
 
 async def test_a_customer_attached_and_deleted_at_once(store: Stores) -> None:

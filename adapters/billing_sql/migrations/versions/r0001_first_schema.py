@@ -88,6 +88,7 @@ def _make_subscriptions() -> None:
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("as_of", sa.BigInteger),
         sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("read_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_subscriptions"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_subscriptions_account_id"),
     )
