@@ -1,5 +1,6 @@
 """The addresses. Each handler parses, calls one use case, presents."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,13 @@ from litestar.status_codes import HTTP_200_OK
 from litestar.types import ControllerRouterHandler
 
 from billing.accounts import AccountView
+from billing.errors import ProviderUnavailable
 from billing.use_cases.open_portal import OpenPortal
 from billing.use_cases.read_account import ReadBilling
 from billing.use_cases.receive_events import ReceiveWebhook
 from billing.use_cases.start_checkout import StartCheckout
 from billing_http.authentication import authenticate_request
+from billing_http.bodies import read_body
 from billing_http.wire import (
     AccountAnswer,
     BillingAnswer,
@@ -29,6 +32,9 @@ MAX_REQUEST_BYTES = 16 * 1024
 MAX_WEBHOOK_BYTES = 1024 * 1024
 """Stripe's events are a few KiB; a subscription with many items may take some hundred."""
 
+
+CHECKOUT_SECONDS = 45
+"""A checkout asks Stripe a few times, and begins again when it is overtaken; nobody waits longer than this."""
 
 CALLER = {"caller": Provide(authenticate_request)}
 
@@ -55,8 +61,12 @@ class BillingController(Controller):
         start_checkout: NamedDependency[StartCheckout],
     ) -> CheckoutAnswer:
         """Answer where the tier of the body is paid for."""
-        tier = parse_tier(await request.body())
-        return CheckoutAnswer(checkout_url=await start_checkout.execute(caller.account.id, tier))
+        tier = parse_tier(await read_body(request))
+        try:
+            async with asyncio.timeout(CHECKOUT_SECONDS):
+                return CheckoutAnswer(checkout_url=await start_checkout.execute(caller.account.id, tier))
+        except TimeoutError:
+            raise ProviderUnavailable from None
 
     @post("/portal", status_code=HTTP_200_OK)
     async def portal(
@@ -84,7 +94,7 @@ async def receive_webhook(
     request: Request[Any, Any, Any], receive_webhooks: NamedDependency[ReceiveWebhook]
 ) -> WebhookAnswer:
     """Answer only after the event and its effect are committed. No credential: the signature is one."""
-    body = await request.body()
+    body = await read_body(request)
     outcome = await receive_webhooks.execute(signature=request.headers.get("stripe-signature"), body=body)
     return WebhookAnswer(outcome=outcome)
 

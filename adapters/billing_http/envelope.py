@@ -57,7 +57,8 @@ class RequestEnvelope:
                 logging.WARNING if failed else logging.INFO,
                 "%s %s %d in %.1f ms",
                 scope["method"],
-                scope["path"],
+                # As it came: decoded, it could break the line.
+                scope["raw_path"].decode("ascii", "backslashreplace"),
                 status,
                 seconds * 1000,
             )

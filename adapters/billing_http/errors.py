@@ -38,6 +38,7 @@ STATUS_OF_REQUEST_FAULTS: Mapping[str, HTTPStatus] = {
     "malformed_body": HTTPStatus.BAD_REQUEST,
     "missing_tier": HTTPStatus.BAD_REQUEST,
     "missing_authorization": HTTPStatus.UNAUTHORIZED,
+    "body_timeout": HTTPStatus.REQUEST_TIMEOUT,
 }
 """What can be wrong with a request before the domain sees it."""
 

@@ -10,8 +10,6 @@ from billing.idempotency import Outcome
 from billing.standing import Standing
 from billing_http.errors import RequestInvalid
 
-PlanName = Literal["free", "pro", "enterprise"]
-
 
 class CheckoutAnswer(msgspec.Struct, frozen=True):
     """Where to pay."""

@@ -4,9 +4,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from billing.errors import InvalidEmail
+from billing.errors import InvalidEmail, InvalidName
 from billing.identifiers import AccountId, ApiKeyId, CustomerId
 from billing.standing import Standing
+
+MAX_NAME_LENGTH = 256
+"""Stripe's own limit. Source: https://docs.stripe.com/api/customers/create"""
 
 # One @, something on both sides, no space or control character: the mail server judges the rest.
 _EMAIL = re.compile(r"[^@\s\x00-\x1f<>,;]{1,64}@[^@\s\x00-\x1f<>,;]{1,189}")
@@ -67,6 +70,14 @@ class Customer:
 def parse_email(text: str) -> str:
     """Read an e-mail address, in lower case; raises `InvalidEmail`."""
     email = text.strip().lower()
-    if not _EMAIL.fullmatch(email):
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise InvalidEmail(email=text)
     return email
+
+
+def parse_name(text: str | None) -> str | None:
+    """Read a name, `None` if it is empty; raises `InvalidName` for one that Stripe's invoices could not show."""
+    name = (text or "").strip()
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidName(longest=MAX_NAME_LENGTH)
+    return name or None

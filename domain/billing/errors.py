@@ -114,6 +114,16 @@ class InvalidEmail(BillingError):
         super().__init__(f"{email[:80]!r} is not an e-mail address")
 
 
+class InvalidName(BillingError):
+    """The name is too long, or has characters that cannot be shown."""
+
+    slug = "invalid_name"
+
+    def __init__(self, *, longest: int) -> None:
+        """Say how long it may be, in characters."""
+        super().__init__(f"a name is at most {longest} printable characters")
+
+
 class ApiKeyNotFound(BillingError):
     """No API key has that id."""
 

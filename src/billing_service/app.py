@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
-from billing_service.container import Container, connect, handler_dependencies
+from billing_service.container import Container, connect, handler_dependencies, prepare
 from billing_service.settings import Settings
 from billing_sql import SqlDatabase
 
@@ -57,15 +57,19 @@ async def _opened(container: Container, settings: Settings) -> AsyncGenerator[No
     gateway = container.gateway()
     try:
         await database.check_schema()
-        worker, watcher, inbox = container.reread_worker(), container.checkout_watcher(), container.inbox()
+        # Everything is built now, so that what cannot be built ends the start and not the first request.
+        prepare(container)
+        worker, watcher = container.reread_worker(), container.checkout_watcher()
         worker.start()
         watcher.start()
         log.info("ready")
-        yield
-        # First what was received, since it is not acknowledged yet; then what can be done again.
-        await inbox.close()
-        await watcher.stop()
-        await worker.stop()
+        try:
+            yield
+        finally:
+            # First what was received, since it is not acknowledged yet; then what can be done again.
+            await container.inbox().close()
+            await watcher.stop()
+            await worker.stop()
     finally:
         await gateway.close()
         await database.close()

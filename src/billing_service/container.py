@@ -92,6 +92,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         secrets=secrets,
         alarm=alarm,
+        on_retry_after=pace.provided.pause,
     )
     reread_worker = providers.Singleton(
         RereadWorker, settle_subscriptions=settle_subscriptions, queue=reread_queue, clock=clock, pace=pace
@@ -102,7 +103,6 @@ class Container(containers.DeclarativeContainer):
     checkout_watcher = providers.Singleton(
         CheckoutWatcher,
         look_at_checkout=look_at_checkout,
-        clock=clock,
         pace=pace,
         on_look=reread_worker.provided.wake,
     )
@@ -136,7 +136,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         secrets=secrets,
     )
-    open_portal = providers.Singleton(OpenPortal, accounts=accounts, customers=customers, gateway=gateway)
+    open_portal = providers.Singleton(
+        OpenPortal, accounts=accounts, customers=customers, transactions=transactions, gateway=gateway, clock=clock
+    )
     manage_accounts = providers.Singleton(
         ManageAccounts, accounts=accounts, api_keys=api_keys, clock=clock, secrets=secrets
     )
@@ -148,14 +150,24 @@ def connect(container: Container, database: SqlDatabase) -> None:
     container.check_dependencies()
 
 
+def prepare(container: Container) -> None:
+    """Build everything that handlers will ask for."""
+    for provider in _handlers(container).values():
+        provider()
+
+
 def handler_dependencies(container: Container) -> Mapping[str, Provide]:
     """Answer what the handlers ask for, by the names they ask by."""
+    return {name: _provide(provider) for name, provider in _handlers(container).items()}
+
+
+def _handlers(container: Container) -> Mapping[str, Callable[[], object]]:
     return {
-        "authenticate": _provide(container.authenticate),
-        "read_billing": _provide(container.read_billing),
-        "start_checkout": _provide(container.start_checkout),
-        "open_portal": _provide(container.open_portal),
-        "receive_webhooks": _provide(container.receive_webhooks),
+        "authenticate": container.authenticate,
+        "read_billing": container.read_billing,
+        "start_checkout": container.start_checkout,
+        "open_portal": container.open_portal,
+        "receive_webhooks": container.receive_webhooks,
     }
 
 

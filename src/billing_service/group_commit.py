@@ -7,6 +7,7 @@ the larger the next batch.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 
 from billing.errors import BillingError, Overloaded
 from billing.events import Delivery
@@ -16,6 +17,7 @@ from billing.use_cases.receive_events import DecideEvents
 MAX_BATCH = 64
 MAX_WAITING = 4096
 """More than that is refused with `Overloaded`: Stripe will come again, and memory stays bounded."""
+CLOSE_SECONDS = 8.0
 
 Answer = asyncio.Future[Outcome]
 
@@ -46,13 +48,18 @@ class GroupCommit:
         answer: Answer = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, answer))
         if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._commit_all(), name="group commit")
+            # A context of its own: the batch is nobody's request, and its log lines must not carry one's id.
+            self._work = asyncio.create_task(self._commit_all(), name="group commit", context=Context())
         return await answer
 
     async def close(self) -> None:
-        """Wait until all that waits is committed."""
-        while self._work is not None and not self._work.done():
-            await asyncio.wait([self._work])
+        """Wait until all that waits is committed, or a deadline passes: what is cut off was not acknowledged."""
+        if self._work is None:
+            return
+        _, pending = await asyncio.wait([self._work], timeout=CLOSE_SECONDS)
+        for unfinished in pending:
+            unfinished.cancel()
+            await asyncio.wait([unfinished])
 
     async def _commit_all(self) -> None:
         while self._waiting:

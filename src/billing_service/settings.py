@@ -12,6 +12,8 @@ from dotenv import dotenv_values
 from billing.checkout import Addresses
 from billing.identifiers import PriceId
 from billing.plans import Catalogue, Plan, Tier
+from billing_sql import DatabaseUnusable
+from billing_sql.addresses import parse_address
 
 DEFAULT_DATABASE_URL = "sqlite:///billing.db"
 STRIPE_API_BASE = "https://api.stripe.com"
@@ -65,8 +67,14 @@ class Settings:
 
 
 def environment(dotenv: Path = Path(".env")) -> Mapping[str, str]:
-    """Answer the environment, completed by a `.env` file; what is in the environment wins."""
-    in_file = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    """Answer the environment, completed by a `.env` file; what is in the environment wins.
+
+    Raises `SettingsInvalid` if the file is no text.
+    """
+    try:
+        in_file = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    except UnicodeDecodeError:
+        raise SettingsInvalid((f"{dotenv} is not UTF-8 text",)) from None
     return {**in_file, **os.environ}
 
 
@@ -85,11 +93,12 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     stripe = StripeSettings(
         secret_key=reader.required("BILLING_STRIPE_SECRET_KEY", _secret_key),
         webhook_secrets=reader.required("BILLING_STRIPE_WEBHOOK_SECRETS", _webhook_secrets),
-        api_base=reader.optional("BILLING_STRIPE_API_BASE", _url, STRIPE_API_BASE),
+        api_base=reader.optional("BILLING_STRIPE_API_BASE", _origin, STRIPE_API_BASE),
         portal_configuration=reader.optional("BILLING_STRIPE_PORTAL_CONFIGURATION", _portal_configuration, "") or None,
         portal_return_url=reader.required("BILLING_PORTAL_RETURN_URL", _url),
         requests_per_second=reader.optional("BILLING_STRIPE_REQUESTS_PER_SECOND", _rate, 20.0),
     )
+    reader.built("BILLING_STRIPE_API_BASE", lambda: _check_secrecy(stripe))
     checkout = Addresses(
         success_url=reader.required("BILLING_CHECKOUT_SUCCESS_URL", _url),
         cancel_url=reader.required("BILLING_CHECKOUT_CANCEL_URL", _url),
@@ -151,15 +160,18 @@ def _catalogue(pro: tuple[PriceId, ...], enterprise: tuple[PriceId, ...]) -> Cat
 
 
 def _database_url(text: str) -> str:
-    scheme = text.partition("://")[0].partition("+")[0]
-    if scheme not in ("sqlite", "postgresql", "postgres"):
-        raise ValueError("must begin with sqlite:/// or postgresql://")
+    try:
+        parse_address(text)
+    except (DatabaseUnusable, ValueError) as error:
+        # What SQLAlchemy says of an address may repeat its password.
+        said = str(error) if isinstance(error, DatabaseUnusable) else "cannot be understood"
+        raise ValueError(said) from None
     return text
 
 
 def _secret_key(text: str) -> str:
-    if not text.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
-        raise ValueError("must begin with sk_test_, sk_live_, rk_test_ or rk_live_")
+    if not _is_word(text, "sk_test_", "sk_live_", "rk_test_", "rk_live_"):
+        raise ValueError("must be sk_test_, sk_live_, rk_test_ or rk_live_, and letters and digits after it")
     return text
 
 
@@ -167,21 +179,21 @@ def _webhook_secrets(text: str) -> tuple[str, ...]:
     secrets = tuple(part.strip() for part in text.split(","))
     if not all(secrets):
         raise ValueError("is a comma-separated list, and one of its entries is empty")
-    if not all(secret.startswith("whsec_") and len(secret) > len("whsec_") for secret in secrets):
-        raise ValueError("each secret begins with whsec_")
+    if not all(_is_word(secret, "whsec_") for secret in secrets):
+        raise ValueError("each secret is whsec_ and letters and digits after it")
     return secrets
 
 
 def _portal_configuration(text: str) -> str:
-    if not text.startswith("bpc_"):
+    if not _is_word(text, "bpc_"):
         raise ValueError("is the id of a portal configuration and begins with bpc_")
     return text
 
 
 def _prices(text: str) -> tuple[PriceId, ...]:
     prices = tuple(part.strip() for part in text.split(","))
-    if not all(price.startswith("price_") for price in prices):
-        raise ValueError("is a comma-separated list of price ids, each beginning with price_")
+    if not all(_is_word(price, "price_") for price in prices):
+        raise ValueError("is a comma-separated list of price ids, each price_ and letters and digits after it")
     if len(set(prices)) < len(prices):
         raise ValueError("names a price twice")
     return tuple(PriceId(price) for price in prices)
@@ -189,9 +201,34 @@ def _prices(text: str) -> tuple[PriceId, ...]:
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http or https address")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not _is_plain(text):
+        raise ValueError("must be an http or https address without spaces")
     return text.rstrip("/") if parts.path == "/" and not parts.query else text
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(_url(text))
+    if parts.query or parts.fragment:
+        raise ValueError("must be an address without a query")
+    return text.rstrip("/")
+
+
+def _check_secrecy(stripe: StripeSettings) -> None:
+    """Refuse to send a key for real money over a wire that everybody can read."""
+    if not stripe.secret_key or not stripe.api_base:
+        return
+    live = stripe.secret_key.startswith(("sk_live_", "rk_live_"))
+    if live and not stripe.api_base.startswith("https://"):
+        raise ValueError("must be an https address, since the key is for real money")
+
+
+def _is_word(text: str, *beginnings: str) -> bool:
+    return _is_plain(text) and any(text.startswith(one) and len(text) > len(one) for one in beginnings)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is printable ASCII without a space: what can stand in a header."""
+    return all("!" <= character <= "~" for character in text)
 
 
 def _rate(text: str) -> float:

@@ -42,8 +42,8 @@ class SystemSecrets:
 
 
 class LogAlarm:
-    """Writes alerts to the log; the store counts them."""
+    """Writes alerts to the log."""
 
-    def raise_alert(self, alert: Alert, subject: str) -> None:
-        """Write one line."""
-        log.log(_LEVEL_BY_ALERT.get(alert, logging.WARNING), "%s: %s", alert.value, subject)
+    def raise_alert(self, alert: Alert, subject: str, *, cause: BaseException | None = None) -> None:
+        """Write one line, and where the cause was raised."""
+        log.log(_LEVEL_BY_ALERT.get(alert, logging.WARNING), "%s: %s", alert.value, subject, exc_info=cause)

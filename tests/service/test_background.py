@@ -1,10 +1,10 @@
 """What goes on between requests: the queue is drained, troubles pass, a stop is clean."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from billing.checkout import Addresses
 from billing.errors import ProviderUnavailable
 from billing.identifiers import AccountId, ApiKeyId, KeyHash
 from billing.plans import Tier
+from billing.ports import Reread
 from billing.subscription import Status
 from billing.use_cases.look_at_checkout import LookAtCheckout
 from billing.use_cases.receive_events import DecideEvents
@@ -33,7 +34,7 @@ from billing_memory import (
     MemoryTransactions,
 )
 from billing_service.background import CheckoutWatcher, Pace, RereadWorker
-from support.domain_things import ANN, CATALOGUE, completed, delivery, snapshot
+from support.domain_things import ANN, CATALOGUE, NOON, PERIOD, changed, completed, delivery, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +47,26 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+class BuggyQueue(MemoryRereadQueue):
+    """Has as many bugs as it is told to have."""
+
+    bugs = 0
+
+    async def next_due(self, *, now: datetime) -> datetime | None:
+        """Answer, or have a bug."""
+        if self.bugs:
+            self.bugs -= 1
+            raise RuntimeError("a bug")
+        return await super().next_due(now=now)
+
+    async def claim(self, *, limit: int, now: datetime, leased_until: datetime, lease: str) -> Sequence[Reread]:
+        """Answer, or have a bug."""
+        if self.bugs:
+            self.bugs -= 1
+            raise RuntimeError("a bug")
+        return await super().claim(limit=limit, now=now, leased_until=leased_until, lease=lease)
+
+
 @dataclass(kw_only=True)
 class World:
     """A store with one account, a Stripe, and the worker between them."""
@@ -53,6 +74,7 @@ class World:
     store: MemoryStore
     stripe: MemoryStripe
     clock: MemoryClock
+    queue: BuggyQueue
     worker: RereadWorker
     watcher: CheckoutWatcher
     decide: DecideEvents
@@ -64,7 +86,7 @@ class World:
 async def world() -> AsyncGenerator[World]:
     """Set it up; whatever was started is stopped."""
     store, clock, secrets, alarm = MemoryStore(), MemoryClock(), MemorySecrets(), MemoryAlarm()
-    stripe, transactions, queue = MemoryStripe(clock), MemoryTransactions(store), MemoryRereadQueue(store)
+    stripe, transactions, queue = MemoryStripe(clock), MemoryTransactions(store), BuggyQueue(store)
     accounts, attempts = MemoryAccounts(store), MemoryCheckoutAttempts(store)
     settle = SettleSubscriptions(
         transactions=transactions,
@@ -82,8 +104,9 @@ async def world() -> AsyncGenerator[World]:
         store=store,
         stripe=stripe,
         clock=clock,
+        queue=queue,
         worker=worker,
-        watcher=CheckoutWatcher(look, clock, pace, worker.wake),
+        watcher=CheckoutWatcher(look, pace, worker.wake),
         decide=DecideEvents(
             transactions=transactions,
             failed_events=MemoryFailedEvents(store),
@@ -221,19 +244,84 @@ async def test_a_purchase_turns_the_plan_without_any_webhook() -> None:
 
 
 async def test_a_checkout_is_looked_at_once_every_few_seconds() -> None:
-    """A hundred reads in one moment are one look."""
+    """A hundred reads in one moment are one look; after a while there is another."""
     async with world() as w:
         await w.checkout.execute(ANN, "pro")
         looks = w.stripe.calls[Call.SESSION]
         w.watcher.start()
         for _ in range(100):
             w.watcher.notice(ANN)
-        await asyncio.sleep(0.02)
+            await asyncio.sleep(0)
+
+        async def looked() -> bool:
+            return w.stripe.calls[Call.SESSION] > looks
+
+        await until(looked)
         assert w.stripe.calls[Call.SESSION] == looks + 1
-        w.clock.advance(timedelta(seconds=4))
+
+        async def looked_again() -> bool:
+            w.watcher.notice(ANN)
+            return w.stripe.calls[Call.SESSION] == looks + 2
+
+        await until(looked_again)
+
+
+async def test_one_look_that_hangs_does_not_hold_up_the_others() -> None:
+    """Stripe takes for ever over one session; another account's purchase is seen all the same."""
+    async with world() as w:
+        await w.checkout.execute(ANN, "pro")
+        gate = w.stripe.hold(Call.SESSION)
+        w.watcher.start()
         w.watcher.notice(ANN)
-        await asyncio.sleep(0.02)
-        assert w.stripe.calls[Call.SESSION] == looks + 2
+        await gate.reached.wait()
+        w.watcher.notice(AccountId("acct_other"))
+        w.watcher.notice(AccountId("acct_another"))
+
+        async def all_taken() -> bool:
+            return w.watcher.waiting == 0
+
+        await until(all_taken)
+        gate.release()
+
+
+async def test_the_worker_outlives_what_nobody_expected(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that is no error of the domain is logged, and does not end the worker either."""
+    async with world() as w:
+        w.stripe.put_subscription(snapshot(Status.TRIALING))
+        await w.decide.execute([delivery("evt_1", completed())])
+        w.queue.bugs = 2
+        w.worker.start()
+
+        async def settled() -> bool:
+            w.worker.wake()
+            return await status(w) is Status.TRIALING
+
+        await until(settled)
+        assert "a bug" in caplog.text
+
+
+async def test_what_stripe_asks_to_wait_for_is_waited_for_by_everything() -> None:
+    """After a Retry-After, no turn is given to anybody in this process until the time is over."""
+    pace = Pace(1000)
+    await pace.turn()
+    pace.pause(0.2)
+    began = asyncio.get_running_loop().time()
+    await pace.turn()
+    assert asyncio.get_running_loop().time() - began >= 0.19
+
+
+async def test_a_period_that_is_over_without_a_word_is_asked_about() -> None:
+    """The end of a subscription was never told of; an hour after its period the worker asks, and it is canceled."""
+    async with world() as w:
+        await w.decide.execute([delivery("evt_1", changed(snapshot(account=ANN)))])
+        w.stripe.put_subscription(snapshot(Status.CANCELED))
+        w.clock.set(NOON + PERIOD + timedelta(hours=2))
+        w.worker.start()
+
+        async def ended() -> bool:
+            return await status(w) is Status.CANCELED
+
+        await until(ended)
 
 
 async def test_the_pace_spaces_turns_evenly() -> None:

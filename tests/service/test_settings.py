@@ -61,6 +61,18 @@ def test_everything_that_is_missing_is_told_at_once() -> None:
         ("BILLING_STRIPE_WEBHOOK_SECRETS", "whsec_1,"),
         ("BILLING_STRIPE_WEBHOOK_SECRETS", "whsec_"),
         ("BILLING_STRIPE_WEBHOOK_SECRETS", "secret"),
+        ("BILLING_STRIPE_WEBHOOK_SECRETS", "whsec_ok,whsec_a b"),
+        ("BILLING_STRIPE_WEBHOOK_SECRETS", "whsec_\u00e4"),
+        ("BILLING_STRIPE_SECRET_KEY", "sk_live_"),
+        ("BILLING_STRIPE_SECRET_KEY", "sk_test_\u00e4"),
+        ("BILLING_STRIPE_API_BASE", "http://127.0.0.1:99999"),
+        ("BILLING_STRIPE_API_BASE", "http://ex ample"),
+        ("BILLING_STRIPE_API_BASE", "http://example?x=y"),
+        ("BILLING_PRICE_PRO", "price_a b"),
+        ("BILLING_CHECKOUT_SUCCESS_URL", "https://app.example/a b"),
+        ("BILLING_DATABASE_URL", "postgresql://u:p@h:abc/db"),
+        ("BILLING_DATABASE_URL", "postgresql://[::1/db"),
+        ("BILLING_DATABASE_URL", "sqlite:///"),
         ("BILLING_STRIPE_API_BASE", "api.stripe.com"),
         ("BILLING_STRIPE_PORTAL_CONFIGURATION", "prod_1"),
         ("BILLING_STRIPE_REQUESTS_PER_SECOND", "fast"),
@@ -78,6 +90,21 @@ def test_a_wrong_value_is_named_by_its_variable(name: str, value: str) -> None:
     """One wrong value is one problem, which begins with the variable's name."""
     (problem,) = problems(**{name: value})
     assert problem.startswith(name)
+
+
+def test_a_live_key_is_not_sent_in_the_clear() -> None:
+    """Another address than Stripe's may be http for a test key, and not for a live one."""
+    base = {"BILLING_STRIPE_API_BASE": "http://127.0.0.1:12111"}
+    assert read_settings({**COMPLETE, **base}).stripe.api_base == "http://127.0.0.1:12111"
+    (problem,) = problems(**base, BILLING_STRIPE_SECRET_KEY="sk_live_1")
+    assert problem.startswith("BILLING_STRIPE_API_BASE")
+
+
+def test_a_dotenv_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+    """It is named instead of a traceback."""
+    (tmp_path / ".env").write_bytes(b"BILLING_PRICE_PRO=\xff\xfe")
+    with pytest.raises(SettingsInvalid, match="UTF-8"):
+        environment(tmp_path / ".env")
 
 
 def test_no_secret_is_repeated_in_a_problem() -> None:

@@ -125,7 +125,13 @@ def _replica(
             secrets=secrets,
         ),
         look=LookAtCheckout(attempts=store.attempts, gateway=stripe, transactions=store.transactions, clock=clock),
-        portal=OpenPortal(accounts=store.accounts, customers=store.customers, gateway=stripe),
+        portal=OpenPortal(
+            accounts=store.accounts,
+            customers=store.customers,
+            transactions=store.transactions,
+            gateway=stripe,
+            clock=clock,
+        ),
         decide=DecideEvents(
             transactions=store.transactions,
             failed_events=store.failed_events,

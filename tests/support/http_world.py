@@ -94,7 +94,9 @@ async def open_world() -> AsyncGenerator[World]:
     use_cases: dict[str, object] = {
         "authenticate": Authenticate(accounts=accounts),
         "read_billing": ReadBilling(watch=watch),
-        "open_portal": OpenPortal(accounts=accounts, customers=customers, gateway=stripe),
+        "open_portal": OpenPortal(
+            accounts=accounts, customers=customers, transactions=transactions, gateway=stripe, clock=clock
+        ),
         "receive_webhooks": ReceiveWebhook(
             reader=reader, inbox=MemoryInbox(decide), failed_events=failed_events, clock=clock, alarm=alarm
         ),

@@ -147,7 +147,13 @@ class MemoryWorld:
         self.look = LookAtCheckout(
             attempts=self.attempts, gateway=self.stripe, transactions=self.transactions, clock=self.clock
         )
-        self.portal = OpenPortal(accounts=self.accounts, customers=self.customers, gateway=self.stripe)
+        self.portal = OpenPortal(
+            accounts=self.accounts,
+            customers=self.customers,
+            transactions=self.transactions,
+            gateway=self.stripe,
+            clock=self.clock,
+        )
         self.authenticate = Authenticate(accounts=self.accounts)
         self.read_billing = ReadBilling(watch=self.watch)
         self.manage = ManageAccounts(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from billing.accounts import Account, AccountView, ApiKey, parse_email
+from billing.accounts import Account, AccountView, ApiKey, parse_email, parse_name
 from billing.identifiers import AccountId, ApiKeyId
 from billing.ports import Accounts, ApiKeys, Clock, Secrets
 from billing.use_cases.read_account import hash_of
@@ -28,11 +28,11 @@ class ManageAccounts:
     secrets: Secrets
 
     async def create(self, *, email: str, name: str | None) -> tuple[AccountView, NewKey]:
-        """Make an account and its first key; raises `InvalidEmail`, `AccountExists`."""
+        """Make an account and its first key; raises `InvalidEmail`, `InvalidName`, `AccountExists`."""
         account = Account(
             id=AccountId(self.secrets.new_id("acct")),
             email=parse_email(email),
-            name=(name or "").strip() or None,
+            name=parse_name(name),
             created_at=self._now(),
         )
         new = self._new_key(account.id)

@@ -1,6 +1,6 @@
 """Where the order of events is in doubt, ask Stripe: the background re-read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -42,6 +42,10 @@ class Settlement(StrEnum):
     """It is not ours, Stripe does not know it, or another worker has it."""
 
 
+def _ignore(_: float) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleSubscriptions:
     """Fetches subscriptions from Stripe, and writes what it says unless an event was decided meanwhile."""
@@ -53,6 +57,8 @@ class SettleSubscriptions:
     clock: Clock
     secrets: Secrets
     alarm: Alarm
+    on_retry_after: Callable[[float], None] = _ignore
+    """Told how many seconds Stripe asks to be left alone, for everything that asks it in the background."""
 
     async def claim(self, *, limit: int) -> Sequence[Reread]:
         """Lease some of what is due; whoever is given a re-read must `settle` it."""
@@ -100,6 +106,8 @@ class SettleSubscriptions:
 
     async def _postpone(self, reread: Reread, trouble: ProviderUnavailable | ProviderRefused) -> None:
         asked = trouble.retry_after_seconds if isinstance(trouble, ProviderUnavailable) else None
+        if asked:
+            self.on_retry_after(asked)
         wait = back_off(attempts=reread.attempts, jitter=self.secrets.jitter())
         due_at = self.clock.now() + max(wait, timedelta(seconds=asked or 0))
         await self.queue.put_back(reread, due_at=due_at, attempts=reread.attempts + 1)

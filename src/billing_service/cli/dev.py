@@ -1,11 +1,15 @@
 """`billing dev`: the whole thing in one command, with nothing to configure."""
 
 import asyncio
+import fcntl
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,16 +17,18 @@ import uvicorn
 from litestar.types import ASGIApp
 from rich.console import Console
 
-from billing.errors import AccountNotFound
+from billing.errors import AccountExists, AccountNotFound
+from billing.use_cases.manage_accounts import ManageAccounts
 from billing_service.app import create_app
 from billing_service.cli.accounts import manage_in
-from billing_service.cli.failures import failures
+from billing_service.cli.failures import NotStarted, Refused, failures
 from billing_service.demo import demo_routes
 from billing_service.logs import configure_logs
 from billing_service.settings import Settings, read_settings
 from billing_sql import SqlDatabase
 
 HOST = "127.0.0.1"
+HIGHEST_PORT = 65535
 STRIPE_KEY = "sk_test_billing_dev"
 WEBHOOK_SECRET = "whsec_billing_dev"  # noqa: S105 - opens nothing but a sandbox on this machine
 DEMO_EMAIL = "demo@example.com"
@@ -50,6 +56,17 @@ class World:
     def demo(self) -> Path:
         """The demo account's id and key: the service itself stores only the key's hash."""
         return self.folder / "demo.json"
+
+    def occupy(self) -> None:
+        """Make the folder, and keep any other `billing dev` out of it as long as this process lives."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another `billing dev` is running in {self.folder}") from None
+        except OSError as error:
+            raise Refused(f"the folder {self.folder} cannot be used: {error.strerror}") from None
 
     def forget(self) -> None:
         """Remove these files and SQLite's beside them, and nothing else of the folder."""
@@ -83,13 +100,15 @@ def dev(*, port: int, stripe_port: int | None, folder: Path, fresh: bool) -> Non
     Nothing to configure. Ctrl-C stops it; the next start goes on where it was.
     """
     stripe_port = stripe_port or port + 1
+    if stripe_port > HIGHEST_PORT:
+        raise click.UsageError("there is no port after --port: give a --stripe-port")
     configure_logs("text", level="WARNING")
     world = World(folder=folder)
     # Imported here, since no other command needs a sandbox, and they would all load it.
     from billing_service.cli.dev_sandbox import DevSandbox, listening  # noqa: PLC0415
 
     with failures(), listening(stripe_port) as sandbox_socket, listening(port) as service_socket:
-        folder.mkdir(parents=True, exist_ok=True)
+        world.occupy()
         if fresh:
             world.forget()
         settings = _settings(world, port, stripe_port)
@@ -135,11 +154,12 @@ def _serve(app: ASGIApp, service_socket: socket.socket, announcement: str) -> No
         access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    try:
-        _AnnouncingServer(config, announcement).run(sockets=[service_socket])
-    except KeyboardInterrupt:
+    server = _AnnouncingServer(config, announcement)
+    with suppress(KeyboardInterrupt):
         # uvicorn stops cleanly on Ctrl-C and then raises the signal again.
-        return
+        server.run(sockets=[service_socket])
+    if not server.started:
+        raise NotStarted("the service could not be started; the log says why")
 
 
 def _settings(world: World, port: int, stripe_port: int) -> Settings:
@@ -159,21 +179,35 @@ def _settings(world: World, port: int, stripe_port: int) -> Settings:
 
 
 def _demo_account(world: World, database_url: str) -> Demo:
-    """Find the demo account of an earlier start, or make it."""
-    if world.demo.exists():
-        kept = json.loads(world.demo.read_text())
-        demo = Demo(account=kept["account"], api_key=kept["api_key"])
-        try:
-            asyncio.run(manage_in(database_url, lambda use_case: use_case.show(demo.account)))
-        except AccountNotFound:
-            world.demo.unlink()
-        else:
-            return demo
-    view, new = asyncio.run(manage_in(database_url, lambda use_case: use_case.create(email=DEMO_EMAIL, name="Demo")))
-    demo = Demo(account=view.account.id, api_key=new.secret)
-    world.demo.touch(mode=0o600)
-    world.demo.write_text(json.dumps({"account": demo.account, "api_key": demo.api_key}))
+    """Find the demo account of an earlier start, or make it; a start that was cut off is made good."""
+    kept = _kept_demo(world)
+    if kept is not None:
+        with suppress(AccountNotFound):
+            asyncio.run(manage_in(database_url, partial(ManageAccounts.show, account=kept.account)))
+            return kept
+    demo = asyncio.run(manage_in(database_url, _make_demo))
+    draft = world.demo.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({"account": demo.account, "api_key": demo.api_key}))
+    draft.replace(world.demo)
     return demo
+
+
+def _kept_demo(world: World) -> Demo | None:
+    try:
+        kept = json.loads(world.demo.read_text())
+        return Demo(account=kept["account"], api_key=kept["api_key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def _make_demo(use_case: ManageAccounts) -> Demo:
+    try:
+        view, new = await use_case.create(email=DEMO_EMAIL, name="Demo")
+    except AccountExists:
+        new = await use_case.create_key(DEMO_EMAIL)
+        return Demo(account=new.key.account, api_key=new.secret)
+    return Demo(account=view.account.id, api_key=new.secret)
 
 
 def banner(port: int, stripe_port: int, demo: Demo) -> str:

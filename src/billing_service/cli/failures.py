@@ -16,6 +16,7 @@ EXIT_CODES: Mapping[int, str] = {
     3: "the settings are incomplete or wrong",
     4: "the database's schema is not the one this version needs",
     5: "the database cannot be reached",
+    6: "the service could not be started",
 }
 
 
@@ -43,6 +44,12 @@ class Unreachable(click.ClickException):
     exit_code = 5
 
 
+class NotStarted(click.ClickException):
+    """The settings are complete, and still the service did not come up."""
+
+    exit_code = 6
+
+
 @contextmanager
 def failures() -> Generator[None]:
     """Turn what the program raises into what a person at a terminal can use."""
@@ -59,3 +66,5 @@ def failures() -> Generator[None]:
         raise Unreachable(str(unavailable.__cause__ or unavailable)) from None
     except BillingError as refused:
         raise Refused(str(refused)) from None
+    except UnicodeError:
+        raise Refused("an argument is not valid text") from None

@@ -1,6 +1,7 @@
 """`billing serve` and `billing migrate`."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -8,15 +9,22 @@ from types import FrameType
 
 import click
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from billing_service.asgi import LOG_FORMAT_VARIABLE, LOG_REQUESTS_VARIABLE
-from billing_service.cli.failures import failures
+from billing_service.cli.accounts import as_json
+from billing_service.cli.failures import NotStarted, failures
+from billing_service.http_limits import BoundedHttpProtocol
 from billing_service.logs import configure_logs
 from billing_service.settings import DatabaseSettings, environment, read_database_settings, read_settings
 from billing_sql import SqlDatabase
 
 STOP_SECONDS = 20
-"""How long a stop waits for requests in flight."""
+"""How long a stop waits for requests in flight; what goes on in the background may take up to 20 seconds more."""
+WORKER_START_SECONDS = 60
+"""How long a worker may take to say that it is alive, on a machine that is busy."""
+MAX_CONNECTIONS = 4096
+"""Of one worker; beyond it the answer is 503."""
 
 
 @click.command()
@@ -39,25 +47,33 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn finishes what is in flight and then raises the signal again: by then the stop was a clean one.
         signal.signal(stop, _leave)
-    uvicorn.run(
-        "billing_service.asgi:create_app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+    try:
+        uvicorn.run(
+            "billing_service.asgi:create_app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http=BoundedHttpProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            timeout_worker_healthcheck=WORKER_START_SECONDS,
+        )
+    except SystemExit as left:
+        if left.code == STARTUP_FAILURE:
+            raise NotStarted("the service could not be started; the log says why") from None
+        raise
 
 
 @click.command()
-def migrate() -> None:
+@as_json
+def migrate(*, as_json: bool) -> None:
     """Bring the database to the schema of this version.
 
     Safe to run again, and by several replicas at once: one migrates, the others wait.
@@ -65,7 +81,7 @@ def migrate() -> None:
     with failures():
         database = read_database_settings(environment())
         revision = asyncio.run(SqlDatabase.migrate(database.url))
-    click.echo(f"the schema is at {revision}")
+    click.echo(json.dumps({"revision": revision}) if as_json else f"the schema is at {revision}")
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -341,11 +341,13 @@ class TestErrorTable:
             errors.CustomerMissing,
             errors.SessionNotOpen,
             errors.Conflict,
+            errors.KeySpent,
             # The command line's alone:
             errors.AccountExists,
             errors.AccountNotFound,
             errors.ApiKeyNotFound,
             errors.InvalidEmail,
+            errors.InvalidName,
         }
     )
 

@@ -1,0 +1,41 @@
+"""How much of a request is taken from anybody before it is known who they are.
+
+uvicorn bounds neither a request's head nor what surrounds its body, so one connection could fill the memory.
+"""
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""Everything of one request as it arrives: the largest body taken, and generous room for how it is cut up."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, hanging up on whoever sends too much."""
+
+    _received_bytes = 0
+    _head_is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes, if the request has not had too many."""
+        self._received_bytes += len(data)
+        super().data_received(data)
+        if self._received_bytes > (MAX_HEAD_BYTES if self._head_is_open else MAX_MESSAGE_BYTES):
+            self.logger.info("a request that is too large was cut off")
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        self._head_is_open = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head was not too large."""
+        self._head_is_open = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next request has bytes of its own."""
+        self._received_bytes = 0
+        self._head_is_open = True
+        super().on_message_complete()
