@@ -3,5 +3,6 @@
 from billing_http.controllers import ROUTES
 from billing_http.envelope import RequestEnvelope, current_request_id
 from billing_http.errors import EXCEPTION_HANDLERS
+from billing_http.use_cases import UseCases
 
-__all__ = ["EXCEPTION_HANDLERS", "ROUTES", "RequestEnvelope", "current_request_id"]
+__all__ = ["EXCEPTION_HANDLERS", "ROUTES", "RequestEnvelope", "UseCases", "current_request_id"]

@@ -3,17 +3,14 @@
 from typing import Any
 
 from litestar import Request
-from litestar.di import NamedDependency
 
 from billing.accounts import AccountView
 from billing.errors import InvalidApiKey
-from billing.use_cases.read_account import Authenticate
 from billing_http.errors import RequestInvalid
+from billing_http.use_cases import UseCases
 
 
-async def authenticate_request(
-    request: Request[Any, Any, Any], authenticate: NamedDependency[Authenticate]
-) -> AccountView:
+async def authenticate(request: Request[Any, Any, Any], use_cases: UseCases) -> AccountView:
     """Answer the account of the request's bearer key; raises `RequestInvalid` or `InvalidApiKey`, both a 401."""
     header = request.headers.get("authorization")
     if header is None:
@@ -21,4 +18,4 @@ async def authenticate_request(
     scheme, _, api_key = header.strip().partition(" ")
     if scheme.lower() != "bearer":
         raise InvalidApiKey
-    return await authenticate.execute(api_key.strip())
+    return await use_cases.authenticate.execute(api_key.strip())

@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Controller, Request, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ControllerRouterHandler
 
-from billing.accounts import AccountView
 from billing.errors import ProviderUnavailable
-from billing.use_cases.open_portal import OpenPortal
-from billing.use_cases.read_account import ReadBilling
-from billing.use_cases.receive_events import ReceiveWebhook
-from billing.use_cases.start_checkout import StartCheckout
-from billing_http.authentication import authenticate_request
+from billing_http.authentication import authenticate
 from billing_http.bodies import read_body
+from billing_http.use_cases import UseCases
 from billing_http.wire import (
     AccountAnswer,
     BillingAnswer,
@@ -36,66 +32,54 @@ MAX_WEBHOOK_BYTES = 1024 * 1024
 CHECKOUT_SECONDS = 45
 """A checkout asks Stripe a few times, and begins again when it is overtaken; nobody waits longer than this."""
 
-CALLER = {"caller": Provide(authenticate_request)}
-
 
 class BillingController(Controller):
     """What an account does about its plan."""
 
     path = "/v1/billing"
-    dependencies = CALLER
     request_max_body_size = MAX_REQUEST_BYTES
 
     @get()
-    async def read(
-        self, caller: NamedDependency[AccountView], read_billing: NamedDependency[ReadBilling]
-    ) -> BillingAnswer:
+    async def read(self, request: Request[Any, Any, Any], use_cases: NamedDependency[UseCases]) -> BillingAnswer:
         """Answer the account's plan, as it was when its key was read."""
-        return BillingAnswer.of(read_billing.execute(caller))
+        caller = await authenticate(request, use_cases)
+        return BillingAnswer.of(use_cases.read_billing.execute(caller))
 
     @post("/checkout", status_code=HTTP_200_OK)
-    async def checkout(
-        self,
-        request: Request[Any, Any, Any],
-        caller: NamedDependency[AccountView],
-        start_checkout: NamedDependency[StartCheckout],
-    ) -> CheckoutAnswer:
+    async def checkout(self, request: Request[Any, Any, Any], use_cases: NamedDependency[UseCases]) -> CheckoutAnswer:
         """Answer where the tier of the body is paid for."""
+        caller = await authenticate(request, use_cases)
         tier = parse_tier(await read_body(request))
         try:
             async with asyncio.timeout(CHECKOUT_SECONDS):
-                return CheckoutAnswer(checkout_url=await start_checkout.execute(caller.account.id, tier))
+                return CheckoutAnswer(checkout_url=await use_cases.start_checkout.execute(caller.account.id, tier))
         except TimeoutError:
             raise ProviderUnavailable from None
 
     @post("/portal", status_code=HTTP_200_OK)
-    async def portal(
-        self, caller: NamedDependency[AccountView], open_portal: NamedDependency[OpenPortal]
-    ) -> PortalAnswer:
+    async def portal(self, request: Request[Any, Any, Any], use_cases: NamedDependency[UseCases]) -> PortalAnswer:
         """Answer where the subscription is managed."""
-        return PortalAnswer(portal_url=await open_portal.execute(caller.account.id))
+        caller = await authenticate(request, use_cases)
+        return PortalAnswer(portal_url=await use_cases.open_portal.execute(caller.account.id))
 
 
 class AccountController(Controller):
     """Who the caller is."""
 
     path = "/v1/accounts"
-    dependencies = CALLER
     request_max_body_size = MAX_REQUEST_BYTES
 
     @get("/me")
-    async def me(self, caller: NamedDependency[AccountView]) -> AccountAnswer:
+    async def me(self, request: Request[Any, Any, Any], use_cases: NamedDependency[UseCases]) -> AccountAnswer:
         """Answer the caller's own account."""
-        return AccountAnswer.of(caller)
+        return AccountAnswer.of(await authenticate(request, use_cases))
 
 
 @post("/v1/billing/webhooks", status_code=HTTP_200_OK, request_max_body_size=MAX_WEBHOOK_BYTES)
-async def receive_webhook(
-    request: Request[Any, Any, Any], receive_webhooks: NamedDependency[ReceiveWebhook]
-) -> WebhookAnswer:
+async def receive_webhook(request: Request[Any, Any, Any], use_cases: NamedDependency[UseCases]) -> WebhookAnswer:
     """Answer only after the event and its effect are committed. No credential: the signature is one."""
     body = await read_body(request)
-    outcome = await receive_webhooks.execute(signature=request.headers.get("stripe-signature"), body=body)
+    outcome = await use_cases.receive_webhook.execute(signature=request.headers.get("stripe-signature"), body=body)
     return WebhookAnswer(outcome=outcome)
 
 
@@ -106,4 +90,4 @@ async def answer_health() -> HealthAnswer:
 
 
 ROUTES: Sequence[ControllerRouterHandler] = (BillingController, AccountController, receive_webhook, answer_health)
-"""Their dependencies, by name: authenticate, read_billing, start_checkout, open_portal, receive_webhooks."""
+"""They need one dependency, `use_cases`."""

@@ -4,8 +4,8 @@ The database is handed in by the application's lifespan, which opens and closes 
 everything that depends on it into a future.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 from dependency_injector import containers, providers
 from litestar.di import Provide
@@ -30,6 +30,7 @@ from billing.use_cases.read_account import Authenticate, ReadBilling
 from billing.use_cases.receive_events import DecideEvents, ReceiveWebhook
 from billing.use_cases.settle_subscriptions import SettleSubscriptions
 from billing.use_cases.start_checkout import StartCheckout
+from billing_http import UseCases
 from billing_service.background import CheckoutWatcher, Pace, RereadWorker
 from billing_service.group_commit import GroupCommit
 from billing_service.settings import Settings
@@ -139,6 +140,14 @@ class Container(containers.DeclarativeContainer):
     open_portal = providers.Singleton(
         OpenPortal, accounts=accounts, customers=customers, transactions=transactions, gateway=gateway, clock=clock
     )
+    use_cases = providers.Singleton(
+        UseCases,
+        authenticate=authenticate,
+        read_billing=read_billing,
+        start_checkout=start_checkout,
+        open_portal=open_portal,
+        receive_webhook=receive_webhooks,
+    )
     manage_accounts = providers.Singleton(
         ManageAccounts, accounts=accounts, api_keys=api_keys, clock=clock, secrets=secrets
     )
@@ -152,29 +161,14 @@ def connect(container: Container, database: SqlDatabase) -> None:
 
 def prepare(container: Container) -> None:
     """Build everything that handlers will ask for."""
-    for provider in _handlers(container).values():
-        provider()
+    container.use_cases()
 
 
 def handler_dependencies(container: Container) -> Mapping[str, Provide]:
-    """Answer what the handlers ask for, by the names they ask by."""
-    return {name: _provide(provider) for name, provider in _handlers(container).items()}
+    """Answer what the handlers ask for, by the name they ask by."""
 
+    def provide_use_cases() -> UseCases:
+        return container.use_cases()
 
-def _handlers(container: Container) -> Mapping[str, Callable[[], object]]:
-    return {
-        "authenticate": container.authenticate,
-        "read_billing": container.read_billing,
-        "start_checkout": container.start_checkout,
-        "open_portal": container.open_portal,
-        "receive_webhooks": container.receive_webhooks,
-    }
-
-
-def _provide(provider: Callable[[], Provided]) -> Provide:
-    """Turn a provider of the container into one of Litestar's; it is asked when a request first needs it."""
-
-    def resolve() -> Any:
-        return provider()
-
-    return Provide(resolve, sync_to_thread=False)
+    # They are the same for every request.
+    return {"use_cases": Provide(provide_use_cases, use_cache=True, sync_to_thread=False)}

@@ -19,7 +19,7 @@ from billing.use_cases.open_portal import OpenPortal
 from billing.use_cases.read_account import Authenticate, ReadBilling
 from billing.use_cases.receive_events import DecideEvents, ReceiveWebhook
 from billing.use_cases.start_checkout import StartCheckout
-from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
+from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope, UseCases
 from billing_memory import (
     MemoryAccounts,
     MemoryAlarm,
@@ -91,16 +91,16 @@ async def open_world() -> AsyncGenerator[World]:
         transactions=transactions, failed_events=failed_events, catalogue=CATALOGUE, clock=clock, alarm=alarm
     )
     manage = ManageAccounts(accounts=accounts, api_keys=MemoryApiKeys(store), clock=clock, secrets=secrets)
-    use_cases: dict[str, object] = {
-        "authenticate": Authenticate(accounts=accounts),
-        "read_billing": ReadBilling(watch=watch),
-        "open_portal": OpenPortal(
+    use_cases = UseCases(
+        authenticate=Authenticate(accounts=accounts),
+        read_billing=ReadBilling(watch=watch),
+        open_portal=OpenPortal(
             accounts=accounts, customers=customers, transactions=transactions, gateway=stripe, clock=clock
         ),
-        "receive_webhooks": ReceiveWebhook(
+        receive_webhook=ReceiveWebhook(
             reader=reader, inbox=MemoryInbox(decide), failed_events=failed_events, clock=clock, alarm=alarm
         ),
-        "start_checkout": StartCheckout(
+        start_checkout=StartCheckout(
             accounts=accounts,
             customers=customers,
             attempts=attempts,
@@ -113,10 +113,10 @@ async def open_world() -> AsyncGenerator[World]:
             clock=clock,
             secrets=secrets,
         ),
-    }
+    )
     app = Litestar(
         route_handlers=list(ROUTES),
-        dependencies={name: _provide(use_case) for name, use_case in use_cases.items()},
+        dependencies={"use_cases": Provide(lambda: use_cases, sync_to_thread=False)},
         exception_handlers=dict(EXCEPTION_HANDLERS),
         logging_config=None,
         openapi_config=None,
@@ -137,13 +137,6 @@ async def open_world() -> AsyncGenerator[World]:
             account=view.account.id,
             api_key=new.secret,
         )
-
-
-def _provide(use_case: object) -> Provide:
-    def resolve() -> object:
-        return use_case
-
-    return Provide(resolve, sync_to_thread=False)
 
 
 def failed_event(delivery: Delivery) -> UndecodableEvent:
