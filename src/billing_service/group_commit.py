@@ -17,6 +17,8 @@ from billing.use_cases.receive_events import DecideEvents
 MAX_BATCH = 64
 MAX_WAITING = 4096
 """More than that is refused with `Overloaded`: Stripe will come again, and memory stays bounded."""
+TELL_EVERY_SECONDS = 0.1
+"""How often `on_commit` is called while batch follows batch: what it wakes has queries of its own to make."""
 CLOSE_SECONDS = 8.0
 
 Answer = asyncio.Future[Outcome]
@@ -33,13 +35,14 @@ class GroupCommit:
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        """Hand batches to `decide_events`; call `on_commit` after each, for whoever works on what it wrote."""
+        """Hand batches to `decide_events`; call `on_commit` after them, for whoever works on what they wrote."""
         self._decide_events = decide_events
         self._on_commit = on_commit
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[Delivery, Answer]] = deque()
         self._work: asyncio.Task[None] | None = None
+        self._quiet_until = 0.0
 
     async def put(self, delivery: Delivery) -> Outcome:
         """Answer once the delivery is committed. A caller who goes away changes nothing for the others."""
@@ -66,6 +69,16 @@ class GroupCommit:
             size = min(len(self._waiting), self._max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
             await self._commit(batch)
+            self._tell_of_commit()
+
+    def _tell_of_commit(self) -> None:
+        """Call `on_commit`: at once if that was not done a moment ago, else as soon as the moment is over."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._quiet_until:
+            return
+        self._quiet_until = loop.time() + TELL_EVERY_SECONDS
+        self._on_commit()
+        loop.call_later(TELL_EVERY_SECONDS, self._on_commit)
 
     async def _commit(self, batch: Sequence[tuple[Delivery, Answer]]) -> None:
         try:
@@ -77,7 +90,6 @@ class GroupCommit:
             return
         for (_, answer), result in zip(batch, results, strict=True):
             _tell(answer, result)
-        self._on_commit()
 
 
 def _tell(answer: Answer, result: Outcome | BillingError) -> None:
