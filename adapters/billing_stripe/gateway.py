@@ -172,7 +172,10 @@ class StripeGateway:
             return answers.PORTAL_SESSION.decode(answer).url
 
     async def subscription(self, subscription: SubscriptionId) -> Snapshot | None:
-        """Fetch it as it is now; `None` if Stripe does not know it (or it is another mode's)."""
+        """Fetch it as it is now; `None` if Stripe does not know it (or it is another mode's).
+
+        Also for one without a customer: it is not ours, and asking for it again would not change that.
+        """
         async with self._operation("subscription", subscription):
             try:
                 answer = await self._request("get", f"/v1/subscriptions/{quote(subscription, safe='')}")
@@ -180,7 +183,11 @@ class StripeGateway:
                 if is_missing(error):
                     return None
                 raise
-            return snapshot_of(answers.SUBSCRIPTION.decode(answer))
+            found = answers.SUBSCRIPTION.decode(answer)
+            if found.customer is None:
+                logger.warning("Stripe's %s has no customer, so it is not ours", subscription)
+                return None
+            return snapshot_of(found)
 
     async def live_subscriptions(self, customer: CustomerId) -> Sequence[Snapshot]:
         """List those of a customer that are live; empty if Stripe has deleted the customer."""

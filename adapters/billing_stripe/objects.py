@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError
 
 from billing.identifiers import AccountId, CustomerId, PriceId, SubscriptionId
 from billing.subscription import Snapshot, Status
@@ -59,7 +59,8 @@ class SubscriptionObject(Struct, frozen=True):
     """
 
     id: Id
-    customer: Reference
+    customer: Reference | None
+    """Another product may bill a `customer_account` in a customer's place; ours always have a customer."""
     status: str
     created: Timestamp
     cancel_at_period_end: bool | None = None
@@ -81,7 +82,6 @@ class CheckoutSessionObject(Struct, frozen=True):
     payment_status: str | None = None
     subscription: Reference | None = None
     customer: Reference | None = None
-    client_reference_id: str | None = None
     metadata: Metadata | None = None
 
 
@@ -117,7 +117,12 @@ class CustomerObject(Struct, frozen=True):
 
 
 def snapshot_of(subscription: SubscriptionObject) -> Snapshot:
-    """Boil a subscription of either generation down to what the core knows of one."""
+    """Boil a subscription of either generation down to what the core knows of one.
+
+    Raises `msgspec.ValidationError` for one without a customer, which is not ours.
+    """
+    if subscription.customer is None:
+        raise ValidationError("a subscription without a customer")
     items = subscription.items.data if subscription.items else ()
     period_end = _period_end(subscription, items)
     return Snapshot(

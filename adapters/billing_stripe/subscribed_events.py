@@ -46,40 +46,54 @@ _INVOICE = Decoder(EventData[InvoiceObject])
 _CUSTOMER = Decoder(EventData[CustomerObject])
 
 _NOT_A_SUBSCRIPTIONS_CHECKOUT = Unhandled(reason="not a subscription's checkout")
+_WITHOUT_A_CUSTOMER = Unhandled(reason="without a customer")
+"""Another application's: it bills an account in a customer's place, or lets checkout do without one."""
 
 
 def _subscription_changed(data: Raw) -> Event:
-    return SubscriptionChanged(snapshot=snapshot_of(_SUBSCRIPTION.decode(data).object))
+    subscription = _SUBSCRIPTION.decode(data).object
+    if subscription.customer is None:
+        return _WITHOUT_A_CUSTOMER
+    return SubscriptionChanged(snapshot=snapshot_of(subscription))
 
 
 def _subscription_ended(data: Raw) -> Event:
-    return SubscriptionEnded(snapshot=snapshot_of(_SUBSCRIPTION.decode(data).object))
+    subscription = _SUBSCRIPTION.decode(data).object
+    if subscription.customer is None:
+        return _WITHOUT_A_CUSTOMER
+    return SubscriptionEnded(snapshot=snapshot_of(subscription))
 
 
 def _checkout_completed(data: Raw) -> Event:
     session = _SESSION.decode(data).object
-    if session.mode == "subscription" and session.payment_status not in ("paid", "no_payment_required"):
+    foreign = _why_not_ours(session)
+    if foreign is None and session.payment_status not in ("paid", "no_payment_required"):
         # A delayed payment method: whether it is paid is told by one of the asynchronous events.
         return Unhandled(reason="not paid yet")
-    return _bought(session)
+    return foreign or _bought(session)
 
 
 def _checkout_paid_later(data: Raw) -> Event:
-    return _bought(_SESSION.decode(data).object)
+    session = _SESSION.decode(data).object
+    return _why_not_ours(session) or _bought(session)
+
+
+def _why_not_ours(session: CheckoutSessionObject) -> Unhandled | None:
+    if session.mode != "subscription":
+        return _NOT_A_SUBSCRIPTIONS_CHECKOUT
+    return _WITHOUT_A_CUSTOMER if session.customer is None else None
 
 
 def _bought(session: CheckoutSessionObject) -> Event:
-    if session.mode != "subscription":
-        return _NOT_A_SUBSCRIPTIONS_CHECKOUT
     if session.subscription is None or session.customer is None:
-        raise ValidationError("a paid subscription's checkout without a subscription or customer")
+        raise ValidationError("a paid subscription's checkout without a subscription")
     metadata = session.metadata
     return CheckoutCompleted(
         session=SessionId(session.id),
         subscription=SubscriptionId(id_of(session.subscription)),
         customer=CustomerId(id_of(session.customer)),
-        account=account_claimed(session.client_reference_id)
-        or account_claimed(metadata.account_id if metadata else None),
+        # Not `client_reference_id`: whoever opens a payment link chooses that.
+        account=account_claimed(metadata.account_id if metadata else None),
         tier=_tier_sold(metadata.tier if metadata else None),
     )
 
@@ -94,11 +108,7 @@ def _tier_sold(slug: str | None) -> Tier:
 
 def _checkout_closed(data: Raw) -> Event:
     session = _SESSION.decode(data).object
-    return (
-        CheckoutClosed(session=SessionId(session.id))
-        if session.mode == "subscription"
-        else (_NOT_A_SUBSCRIPTIONS_CHECKOUT)
-    )
+    return _why_not_ours(session) or CheckoutClosed(session=SessionId(session.id))
 
 
 def _payment_failed(data: Raw) -> Event:

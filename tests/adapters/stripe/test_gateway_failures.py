@@ -176,7 +176,7 @@ async def test_retry_after_is_handed_on(
 
 UNREADABLE = [
     {**subscription(), "id": None},
-    {**subscription(), "customer": None},
+    {**subscription(), "customer": 7},
     {**subscription(), "created": "2026-03-01"},
     {**subscription(), "items": 7},
     {"id": SUBSCRIPTION, "object": "subscription", "deleted": True},
@@ -193,6 +193,25 @@ async def test_an_unreadable_subscription_is_refused_and_alarmed(
             await open_gateway(server.url).subscription(SUBSCRIPTION)
 
     assert alarm.alerts == [(Alert.UNREADABLE_ANSWER, SUBSCRIPTION)]
+
+
+async def test_a_subscription_without_a_customer_is_not_ours(open_gateway: OpenGateway, alarm: MemoryAlarm) -> None:
+    """A re-read of it ends as one of an unknown subscription, instead of being put off for ever."""
+    answer = subscription(customer=None, customer_account="acct_1RqSomebody")
+    async with scripted_server(Answer(body=json.dumps(answer).encode())) as server:
+        assert await open_gateway(server.url).subscription(SUBSCRIPTION) is None
+
+    assert alarm.alerts == []
+
+
+async def test_a_list_for_a_customer_has_none_without(open_gateway: OpenGateway, alarm: MemoryAlarm) -> None:
+    """What was asked for a customer must name it: a live subscription must not be overlooked."""
+    page = {"object": "list", "has_more": False, "data": [subscription(customer=None)]}
+    async with scripted_server(Answer(body=json.dumps(page).encode())) as server:
+        with pytest.raises(ProviderRefused):
+            await open_gateway(server.url).live_subscriptions(CUSTOMER)
+
+    assert alarm.alerts == [(Alert.UNREADABLE_ANSWER, CUSTOMER)]
 
 
 async def test_a_session_in_a_state_of_the_future_is_refused(open_gateway: OpenGateway, alarm: MemoryAlarm) -> None:

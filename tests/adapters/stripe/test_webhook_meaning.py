@@ -204,6 +204,15 @@ def test_what_is_missing_or_new_is_tolerated(shape: Shape) -> None:
     assert snapshot_in(event("customer.subscription.updated", futuristic)).subscription == SUBSCRIPTION
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("type_", ["created", "updated", "paused", "resumed", "deleted"])
+def test_a_subscription_without_a_customer_is_not_ours(type_: str, shape: Shape) -> None:
+    """Another product may bill an account in a customer's place: its events are acknowledged and mean nothing."""
+    object_ = subscription(shape, customer=None, customer_account="acct_1RqSomebody")
+
+    assert read(event(f"customer.subscription.{type_}", object_, shape=shape)) == Unhandled(reason="without a customer")
+
+
 def completed(**changes: Any) -> CheckoutCompleted:
     """Answer the purchase of the model session."""
     fields: dict[str, Any] = {
@@ -216,8 +225,10 @@ def completed(**changes: Any) -> CheckoutCompleted:
     return CheckoutCompleted(**{**fields, **changes})
 
 
+PAID_FOR_NOBODY = completed(account=None, tier=Tier.FREE)
 NOT_OURS = Unhandled(reason="not a subscription's checkout")
 UNPAID = Unhandled(reason="not paid yet")
+WITHOUT = Unhandled(reason="without a customer")
 
 
 @pytest.mark.parametrize(
@@ -232,26 +243,37 @@ UNPAID = Unhandled(reason="not paid yet")
         ("completed", {"mode": "payment", "subscription": None}, NOT_OURS),
         ("completed", {"mode": "setup", "payment_status": "no_payment_required", "customer": None}, NOT_OURS),
         ("completed", {"customer": customer(), "subscription": subscription()}, completed()),
-        ("completed", {"metadata": {"tier": "enterprise"}}, completed(tier=Tier.ENTERPRISE)),
-        ("completed", {"metadata": {"tier": "platinum"}}, completed(tier=Tier.FREE)),
-        ("completed", {"metadata": {"tier": "PRO"}}, completed(tier=Tier.FREE)),
-        ("completed", {"metadata": {}}, completed(tier=Tier.FREE)),
-        ("completed", {"metadata": None}, completed(tier=Tier.FREE)),
+        ("completed", {"metadata": {"tier": "enterprise"}}, completed(account=None, tier=Tier.ENTERPRISE)),
+        ("completed", {"metadata": {"tier": "platinum"}}, PAID_FOR_NOBODY),
+        ("completed", {"metadata": {"tier": "PRO"}}, PAID_FOR_NOBODY),
+        ("completed", {"metadata": {}}, PAID_FOR_NOBODY),
+        ("completed", {"metadata": None}, PAID_FOR_NOBODY),
         ("completed", {"client_reference_id": None}, completed()),
-        ("completed", {"client_reference_id": "acct_2"}, completed(account=AccountId("acct_2"))),
-        ("completed", {"client_reference_id": None, "metadata": {"tier": "pro"}}, completed(account=None)),
+        ("completed", {"client_reference_id": "acct_2"}, completed()),
+        ("completed", {"client_reference_id": 7}, completed()),
+        ("completed", {"metadata": {"tier": "pro"}}, completed(account=None)),
+        ("completed", {"metadata": {"account_id": "acct_2", "tier": "pro"}}, completed(account=AccountId("acct_2"))),
+        ("completed", {"customer": None}, WITHOUT),
+        ("completed", {"customer": None, "subscription": None}, WITHOUT),
+        ("completed", {"customer": None, "payment_status": "unpaid"}, WITHOUT),
         ("async_payment_succeeded", {}, completed()),
         ("async_payment_succeeded", {"payment_status": "unpaid"}, completed()),
+        ("async_payment_succeeded", {"client_reference_id": "acct_2", "metadata": None}, PAID_FOR_NOBODY),
+        ("async_payment_succeeded", {"customer": None}, WITHOUT),
         ("async_payment_succeeded", {"mode": "payment", "subscription": None}, NOT_OURS),
         ("async_payment_failed", {"payment_status": "unpaid"}, CheckoutClosed(session=SESSION)),
         ("async_payment_failed", {"mode": "payment"}, NOT_OURS),
+        ("async_payment_failed", {"customer": None}, WITHOUT),
         ("expired", {"payment_status": "unpaid", "subscription": None}, CheckoutClosed(session=SESSION)),
-        ("expired", {"customer": None, "subscription": None}, CheckoutClosed(session=SESSION)),
+        ("expired", {"customer": None, "subscription": None}, WITHOUT),
         ("expired", {"mode": "payment"}, NOT_OURS),
     ],
 )
 def test_a_checkouts_events(type_: str, changes: dict[str, Any], meaning: Event) -> None:
-    """A session is a purchase only when a subscription's is paid; it is closed when nobody will buy with it."""
+    """A session is a purchase only when a subscription's is paid; it is closed when nobody will buy with it.
+
+    Its account is what its metadata claims, whatever reference the buyer came with.
+    """
     assert read(event(f"checkout.session.{type_}", checkout_session(**changes))) == meaning
 
 
@@ -293,7 +315,8 @@ NONSENSE: list[tuple[str, Any]] = [
     ("customer.subscription.updated", {**subscription(), "id": ""}),
     ("customer.subscription.updated", {**subscription(), "id": "sub_1\x00"}),
     ("customer.subscription.updated", {**subscription(), "id": "s" * 256}),
-    ("customer.subscription.updated", {**subscription(), "customer": None}),
+    ("customer.subscription.updated", {key: value for key, value in subscription().items() if key != "customer"}),
+    ("customer.subscription.updated", {**subscription(), "customer": None, "status": None}),
     ("customer.subscription.updated", {**subscription(), "customer": {"object": "customer"}}),
     ("customer.subscription.updated", {**subscription(), "status": None}),
     ("customer.subscription.updated", {**subscription(), "created": "yesterday"}),
@@ -308,7 +331,6 @@ NONSENSE: list[tuple[str, Any]] = [
     ("customer.subscription.deleted", None),
     ("checkout.session.completed", checkout_session(id=7)),
     ("checkout.session.completed", checkout_session(subscription=None)),
-    ("checkout.session.completed", checkout_session(customer=None)),
     ("checkout.session.expired", {"mode": "subscription"}),
     ("invoice.payment_failed", {"customer": CUSTOMER}),
     ("invoice.payment_failed", invoice(of=7)),
