@@ -60,6 +60,9 @@ def _postgres(url: str) -> PostgresAddress:
         raise DatabaseUnusable("a PostgreSQL URL names a database: postgresql://user:password@host:5432/name")
     query = dict(parse_qsl(parts.query))
     several = hosts.split(",")
+    for host in several:
+        # Only to have them checked: this raises ValueError for a port that is none.
+        _ = urlsplit(f"postgresql://{host}").port
     if len(several) > 1:
         # Of several hosts only one takes writes, and it is not always the same one.
         query.setdefault("target_session_attrs", "read-write")

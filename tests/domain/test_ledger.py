@@ -18,6 +18,7 @@ from support.domain_things import (
     NOON,
     SESSION,
     SUBSCRIPTION,
+    at,
     changed,
     completed,
     delivery,
@@ -197,7 +198,10 @@ def test_a_second_live_subscription_is_told_of_once() -> None:
 def test_a_settled_subscription_is_written_like_a_decided_one() -> None:
     """What a re-read found goes into the same changes: state, standing and alerts."""
     ledger = _ledger(subscription())
-    ledger.take(SUBSCRIPTION, settle(subscription(), snapshot(Status.UNKNOWN), account=ANN, catalogue=CATALOGUE))
+    ledger.take(
+        SUBSCRIPTION,
+        settle(subscription(), snapshot(Status.UNKNOWN), read_at=at(9), account=ANN, catalogue=CATALOGUE),
+    )
     changes = ledger.close()
     assert changes.subscriptions[SUBSCRIPTION].status is Status.UNKNOWN
     assert changes.standings[ANN].plan is Tier.FREE

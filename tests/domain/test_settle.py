@@ -1,10 +1,10 @@
 """What a re-read's answer does to what is held."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from billing.idempotency import Alert, Decision, Outcome, settle
+from billing.idempotency import Alert, Decision, Outcome, decide, settle
 from billing.plans import Tier
 from billing.subscription import Snapshot, Status, Subscription
 from support.domain_things import (
@@ -15,6 +15,7 @@ from support.domain_things import (
     NOON,
     PERIOD,
     at,
+    changed,
     heard_of,
     snapshot,
     subscription,
@@ -115,5 +116,21 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_the_table(row: Row) -> None:
     """Stripe's answer stands, except where it would revive what has ended; it never asks for another re-read."""
-    decision = settle(row.current, row.answer, account=ANN, catalogue=CATALOGUE)
-    assert decision == Decision(state=row.state, outcome=row.outcome, alerts=row.alerts)
+    decision = settle(row.current, row.answer, read_at=at(10), account=ANN, catalogue=CATALOGUE)
+    state = row.state if row.outcome is Outcome.STALE else replace(row.state, read_at=at(10))
+    assert decision == Decision(state=state, outcome=row.outcome, alerts=row.alerts)
+
+
+@pytest.mark.parametrize(("second", "is_doubted"), [(9, True), (10, True), (15, True), (16, False)])
+def test_a_snapshot_that_a_reread_may_have_contained_is_doubted(second: int, *, is_doubted: bool) -> None:
+    """Read again at second 10, then an event from before says something else: applied, but Stripe is asked.
+
+    Whatever followed it may have been lost; of what is newer than the re-read, also by five seconds of skew between
+    the clocks, there is nothing to doubt.
+    """
+    read = settle(subscription(as_of=at(5)), snapshot(Status.UNPAID), read_at=at(10), account=ANN, catalogue=CATALOGUE)
+    late = changed(snapshot(Status.PAST_DUE))
+    decision = decide(read.state, late, created=at(second), account=ANN, catalogue=CATALOGUE)
+    assert (decision.outcome, decision.reread) == (Outcome.APPLIED, is_doubted)
+    same = decide(read.state, changed(snapshot(Status.UNPAID)), created=at(second), account=ANN, catalogue=CATALOGUE)
+    assert (same.outcome, same.reread) == (Outcome.UNCHANGED, False)

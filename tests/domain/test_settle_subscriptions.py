@@ -68,7 +68,7 @@ def test_what_stripe_says_stands(ann: MemoryWorld) -> None:
     ann.stripe.put_subscription(PAST_DUE)
     assert ann.settle_all() == [Settlement.SETTLED]
     assert ann.standing(ANN).status is Status.PAST_DUE
-    assert ann.held(SUBSCRIPTION) == subscription(Status.PAST_DUE)
+    assert ann.held(SUBSCRIPTION) == replace(subscription(Status.PAST_DUE), read_at=ann.clock.now())
     assert ann.queued() == []
 
 

@@ -17,7 +17,7 @@ from billing.idempotency import Decision, Outcome, SubscriptionEvent, decide, se
 from billing.plans import Tier
 from billing.subscription import Snapshot, Subscription
 from support.domain_strategies import PROPERTY, events, seconds, snapshots, subscriptions
-from support.domain_things import ANN, CATALOGUE, SUBSCRIPTION
+from support.domain_things import ANN, CATALOGUE, NOON, SUBSCRIPTION
 
 HELD = st.none() | subscriptions().map(lambda one: replace(one, id=SUBSCRIPTION))
 
@@ -118,7 +118,7 @@ def test_the_same_event_again_says_nothing_new(
 @given(current=HELD, snapshot=snapshots())
 def test_a_reread_moves_neither_clock_nor_version(current: Subscription | None, snapshot: Snapshot) -> None:
     """Settling is no event: it leaves `as_of` and `version`, asks for nothing, and revives nothing."""
-    decision = settle(current, snapshot, account=ANN, catalogue=CATALOGUE)
+    decision = settle(current, snapshot, read_at=NOON, account=ANN, catalogue=CATALOGUE)
     state = decision.state
     assert state is not None
     assert not decision.reread
@@ -130,8 +130,8 @@ def test_a_reread_moves_neither_clock_nor_version(current: Subscription | None, 
 @given(current=HELD, snapshot=snapshots())
 def test_settling_twice_is_settling_once(current: Subscription | None, snapshot: Snapshot) -> None:
     """The same answer again is unchanged, or as stale as before."""
-    once = settle(current, snapshot, account=ANN, catalogue=CATALOGUE).state
-    twice = settle(once, snapshot, account=ANN, catalogue=CATALOGUE)
+    once = settle(current, snapshot, read_at=NOON, account=ANN, catalogue=CATALOGUE).state
+    twice = settle(once, snapshot, read_at=NOON, account=ANN, catalogue=CATALOGUE)
     assert twice.state == once
     assert twice.outcome in (Outcome.UNCHANGED, Outcome.STALE)
 

@@ -105,7 +105,7 @@ def test_every_step_is_decided(before: Status, after: Status) -> None:
 def test_every_step_is_settled(before: Status, after: Status) -> None:
     """A re-read is Stripe's word for every pair as well, but does not bring back what has ended."""
     current = subscription(before, as_of=at(1), version=7)
-    decision = settle(current, snapshot(after), account=ANN, catalogue=CATALOGUE)
+    decision = settle(current, snapshot(after), read_at=at(9), account=ANN, catalogue=CATALOGUE)
     assert decision.state is not None
     assert (decision.state.version, decision.state.as_of, decision.reread) == (7, at(1), False)
     assert decision.state.status is (before if before in ENDED and after not in ENDED else after)

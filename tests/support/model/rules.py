@@ -32,7 +32,13 @@ class Settle(Protocol):
     """What `billing.idempotency.settle` is."""
 
     def __call__(
-        self, current: Subscription | None, snapshot: Snapshot, *, account: AccountId, catalogue: Catalogue
+        self,
+        current: Subscription | None,
+        snapshot: Snapshot,
+        *,
+        read_at: datetime,
+        account: AccountId,
+        catalogue: Catalogue,
     ) -> Decision:
         """Apply what a re-read answered."""
         ...
@@ -188,20 +194,20 @@ def _complete_by_overwriting(
 
 
 def _settle_by_reviving(
-    current: Subscription | None, snapshot: Snapshot, *, account: AccountId, catalogue: Catalogue
+    current: Subscription | None, snapshot: Snapshot, *, read_at: datetime, account: AccountId, catalogue: Catalogue
 ) -> Decision:
     """Let a re-read bring back what has ended."""
     if current is not None and current.status.has_ended:
         current = replace(current, status=Status.UNKNOWN)
-    return settle(current, snapshot, account=account, catalogue=catalogue)
+    return settle(current, snapshot, read_at=read_at, account=account, catalogue=catalogue)
 
 
 def _settle_nothing(
-    current: Subscription | None, snapshot: Snapshot, *, account: AccountId, catalogue: Catalogue
+    current: Subscription | None, snapshot: Snapshot, *, read_at: datetime, account: AccountId, catalogue: Catalogue
 ) -> Decision:
     """Pass over what Stripe answered: the queue empties, and nothing is mended."""
     if current is None:
-        return settle(current, snapshot, account=account, catalogue=catalogue)
+        return settle(current, snapshot, read_at=read_at, account=account, catalogue=catalogue)
     return Decision(state=current, outcome=Outcome.UNCHANGED)
 
 

@@ -110,7 +110,7 @@ class PlainService:
         account = ledger.owner(id_, snapshot.customer, snapshot.account)
         if account is None:
             return False
-        decision = self.rule.settle(current, snapshot, account=account, catalogue=self.catalogue)
+        decision = self.rule.settle(current, snapshot, read_at=fetched_at, account=account, catalogue=self.catalogue)
         if self.rule.settle_moves_clock and decision.state is not None:
             as_of = max(fetched_at, decision.state.as_of or fetched_at)
             decision = replace(decision, state=replace(decision.state, as_of=as_of))
