@@ -163,9 +163,21 @@ def test_a_deleted_customer_has_no_history_any_more(ann: MemoryWorld) -> None:
     ann.stripe.delete_customer(first)
     with pytest.raises(BillingHistoryDeleted):
         _open_portal(ann)
-    ann.stripe.sessions.clear()
     ann.run(ann.checkout.execute(ANN, "pro"))
     assert ann.store.tables.attempts[ANN].customer != first
+
+
+def test_a_portal_that_finds_the_customer_deleted_has_its_subscriptions_read_again(world: MemoryWorld) -> None:
+    """The deletion was never told of: no dead end of a plan that cannot be managed and cannot be bought again."""
+    world.add_account(ANN, customer=CUSTOMER)
+    world.deliver(delivery("evt_1", changed(snapshot())))
+    world.stripe.put_subscription(snapshot(Status.CANCELED))
+    with pytest.raises(BillingHistoryDeleted):
+        _open_portal(world)
+    world.settle_all()
+    assert world.standing(ANN).plan is Tier.FREE
+    world.run(world.checkout.execute(ANN, "pro"))
+    assert world.store.tables.attempts[ANN].customer != CUSTOMER
 
 
 @pytest.mark.parametrize("trouble", [ProviderUnavailable(), ProviderRefused()])

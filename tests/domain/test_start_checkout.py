@@ -12,12 +12,14 @@ from billing.checkout import SESSION_LIFETIME, SLOWEST_PAYMENT, Addresses, Check
 from billing.errors import (
     AlreadySubscribed,
     CheckoutInProgress,
+    KeySpent,
     ProviderRefused,
     ProviderUnavailable,
     StoreUnavailable,
     TierNotSoldOnline,
     UnknownTier,
 )
+from billing.events import CustomerDeleted
 from billing.identifiers import AttemptId, SessionId
 from billing.plans import Catalogue, Plan, Tier
 from billing.subscription import Status
@@ -369,3 +371,52 @@ def test_the_keys_say_what_they_make() -> None:
         expires_at=NOON + SESSION_LIFETIME,
     )
     assert attempt.idempotency_key == "checkout-try_1"
+
+
+def test_a_customers_spent_key_is_given_up(ann: MemoryWorld) -> None:
+    """Stripe repeats a stored failure: this click is refused for the moment, the next one uses another key."""
+    ann.stripe.fail_next(KeySpent(), call=Call.CREATE_CUSTOMER)
+    with pytest.raises(ProviderUnavailable):
+        _start(ann)
+    assert _start(ann) == ann.stripe.sessions[_session(ann)].session.url
+    [customer] = ann.stripe.customers.values()
+    assert customer.account == ANN
+    assert _attempt(ann).customer == customer.id
+
+
+def test_a_sessions_spent_key_is_given_up(ann: MemoryWorld) -> None:
+    """The attempt's address was never handed out, so another attempt with another key takes its place at once."""
+    ann.stripe.fail_next(KeySpent(), call=Call.CREATE_SESSION)
+    assert _start(ann) == ann.stripe.sessions[_session(ann)].session.url
+    assert ann.stripe.calls[Call.CREATE_SESSION] == 2
+
+
+def test_what_stripe_refused_is_not_repeated_once_its_cause_is_mended(ann: MemoryWorld) -> None:
+    """A wrong price is refused; with the right price in the settings the next click sells that one."""
+    ann.stripe.fail_next(ProviderRefused(), call=Call.CREATE_SESSION)
+    with pytest.raises(ProviderRefused):
+        _start(ann)
+    assert ANN not in ann.store.tables.attempts
+    ann.checkout = replace(ann.checkout, catalogue=DEARER)
+    _start(ann)
+    assert _attempt(ann).price == OLD_PRO
+
+
+def test_an_attempt_that_was_cut_off_does_not_outlive_a_change_of_settings(ann: MemoryWorld) -> None:
+    """Its answer never came; with another price in the settings by now, the old one is not asked for again."""
+    ann.stripe.fail_next(ProviderUnavailable(), call=Call.CREATE_SESSION)
+    with pytest.raises(ProviderUnavailable):
+        _start(ann)
+    ann.checkout = replace(ann.checkout, catalogue=DEARER)
+    _start(ann)
+    assert _attempt(ann).price == OLD_PRO
+
+
+def test_an_open_session_of_a_deleted_customer_is_not_handed_out_again(ann: MemoryWorld) -> None:
+    """Stripe tells that the customer is deleted: the next click makes another customer and another session."""
+    first = _start(ann)
+    [customer] = ann.stripe.customers
+    ann.stripe.delete_customer(customer)
+    ann.deliver(delivery("evt_deleted", CustomerDeleted(customer=customer)))
+    assert _start(ann) != first
+    assert _attempt(ann).customer != customer

@@ -166,19 +166,28 @@ def test_dev_runs_with_nothing_configured_and_goes_on_where_it_was(tmp_path: Pat
     """The printed lines are run as they stand, and take the demo account all the way round."""
     with DevProcess(tmp_path) as dev:
         seen = [dev.run(line) for line in dev.lines()]
-        assert [(answer.get("plan"), answer.get("status")) for answer in seen if "plan" in answer] == [
-            ("free", None),
-            ("pro", "active"),
-            ("pro", "past_due"),
-            ("pro", "active"),
-            ("pro", "active"),
-            ("free", "canceled"),
+        told = [
+            (answer["plan"], answer["status"], answer["cancel_at_period_end"]) for answer in seen if "plan" in answer
+        ]
+        assert told == [
+            ("free", None, None),
+            ("pro", "active", False),
+            ("pro", "past_due", False),
+            ("pro", "active", False),
+            ("pro", "active", True),
+            ("free", "canceled", False),
         ]
         key = dev.api_key
         assert dev.stop() == 0
     with DevProcess(tmp_path) as again:
         assert again.api_key == key
         assert again.run(again.lines()[0])["status"] == "canceled"
+        with pytest.raises(AssertionError, match="another `billing dev` is running"):
+            DevProcess(tmp_path).__enter__()
+    # A start that was cut off between the account and the note of its key is made good.
+    (tmp_path / ".billing-dev" / "demo.json").write_text("")
+    with DevProcess(tmp_path) as healed:
+        assert healed.run(healed.lines()[0])["status"] == "canceled"
     with DevProcess(tmp_path, "--fresh") as fresh:
         assert fresh.api_key != key
         assert fresh.run(fresh.lines()[0])["status"] is None
