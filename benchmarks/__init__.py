@@ -1,0 +1,1 @@
+"""How fast the service is, beside its floor: `python -m benchmarks --help`."""

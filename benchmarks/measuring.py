@@ -1,0 +1,175 @@
+"""Runs: servers side by side, turn and turn about, each run checked against what its database holds."""
+
+import contextlib
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.corpus import Corpus, Workload, Writer
+from benchmarks.databases import Databases, Kind, check
+from benchmarks.load import Answers
+from benchmarks.processes import Server, Target, serving
+
+KNOWN_EVENTS = 500
+"""How many events a storm of duplicates repeats."""
+FIRST_GUESS_PER_SECOND = 8000
+WARM_UP_REQUESTS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where runs are made."""
+
+    kind: Kind
+    accounts: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of one server."""
+
+    section: str
+    database: Kind
+    accounts: int
+    workers: int
+    workload: Workload
+    connections: int
+    target: Target
+    answers: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    server_cpu_us: float | None
+    """Processor time of the server's processes for one request, in microseconds."""
+    database_cpu_us: float | None
+    memory_mib: float | None
+    """Of all processes of the server, after the run."""
+    refused: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Side:
+    """One of the servers of a place, with its own copy of the database."""
+
+    server: Server
+    database: str
+    acknowledged: int = 0
+    """Events with an effect that were acknowledged as applied."""
+    unheard: int = 0
+    """At most so many more may have been applied, their answers unheard."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Arena:
+    """The servers of a place, all started, waiting for runs."""
+
+    place: Place
+    databases: Databases
+    writer: Writer
+    sides: Sequence[Side]
+    seconds: int
+    told: Callable[[Run], None]
+    """Hears of each run."""
+    fastest: dict[Workload, float] = field(default_factory=dict[Workload, float])
+
+    def measure(self, section: str, workload: Workload, connections: int, *, repetitions: int) -> None:
+        """Let the servers take turns: A B, B A, A B, ... with the same requests for all of them."""
+        known: set[str] = set()
+        for repetition in range(repetitions):
+            corpus, first = self._corpus(workload)
+            for side in self.sides if repetition % 2 == 0 else self.sides[::-1]:
+                if first is not None and side.database not in known:
+                    self._note(side, load.send_all(first, port=side.server.port), unheard=0)
+                self.told(self._run(section, workload, connections, side, corpus))
+
+    def warm_up(self) -> None:
+        """Let each server see each kind of request."""
+        for workload in (Workload.FRESH, Workload.READ):
+            corpus = self.writer.write(workload, WARM_UP_REQUESTS)
+            for side in self.sides:
+                self._note(side, load.send_all(corpus, port=side.server.port), unheard=0)
+
+    def storm(self, side: Side, *, events: int, connections: int) -> None:
+        """Send so many fresh events to one server."""
+        for _ in range(math.ceil(events / 10_000)):
+            corpus = self.writer.write(Workload.FRESH, 10_000)
+            self._note(side, load.send_all(corpus, port=side.server.port, connections=connections), unheard=0)
+
+    def check(self) -> None:
+        """Raise unless every database holds what was acknowledged."""
+        for side in self.sides:
+            least, most = side.acknowledged, side.acknowledged + side.unheard
+            check(self.databases, side.database, accounts=self.place.accounts, least=least, most=most)
+
+    def _corpus(self, workload: Workload) -> tuple[Corpus, Corpus | None]:
+        guess = self.fastest.get(workload, FIRST_GUESS_PER_SECOND) * 1.5
+        size = math.ceil(guess * self.seconds / 10) * 10
+        if workload is Workload.DUPLICATES:
+            first, again = self.writer.write_known(size, KNOWN_EVENTS)
+            return again, first
+        return self.writer.write(workload, size), None
+
+    def _run(self, section: str, workload: Workload, connections: int, side: Side, corpus: Corpus) -> Run:
+        server_before, database_before = side.server.cpu_seconds(), self.databases.cpu_seconds()
+        answers = load.send(corpus, port=side.server.port, connections=connections, seconds=self.seconds)
+        server_after, database_after = side.server.cpu_seconds(), self.databases.cpu_seconds()
+        memory = side.server.memory_bytes()
+        self._note(side, answers, unheard=connections)
+        self.fastest[workload] = max(answers.per_second, self.fastest.get(workload, 1000.0))
+        return Run(
+            section=section,
+            database=self.place.kind,
+            accounts=self.place.accounts,
+            workers=self.place.workers,
+            workload=workload,
+            connections=connections,
+            target=side.server.target,
+            answers=answers.count,
+            per_second=answers.per_second,
+            p50_ms=answers.p50_ms,
+            p99_ms=answers.p99_ms,
+            server_cpu_us=_each(server_before, server_after, answers.count),
+            database_cpu_us=_each(database_before, database_after, answers.count),
+            memory_mib=None if memory is None else memory / 2**20,
+            refused=answers.refused,
+        )
+
+    def _note(self, side: Side, answers: Answers, *, unheard: int) -> None:
+        side.acknowledged += answers.outcomes.get("applied", 0)
+        side.unheard += unheard
+
+
+def _each(before: float | None, after: float | None, count: int) -> float | None:
+    """Answer the microseconds for each of `count` requests."""
+    return None if before is None or after is None or not count else (after - before) / count * 1e6
+
+
+@contextlib.contextmanager
+def arena(
+    databases: Databases,
+    place: Place,
+    targets: Sequence[Target],
+    *,
+    folder: Path,
+    seconds: int,
+    told: Callable[[Run], None],
+) -> Generator[Arena]:
+    """Start servers side by side, each on a copy of the same database; check what they hold in the end."""
+    databases.prepare(place.accounts)
+    with contextlib.ExitStack() as copies:
+        with contextlib.ExitStack() as servers:
+            sides: list[Side] = []
+            for number, target in enumerate(targets):
+                name = f"side-{number}"
+                url = databases.copy(place.accounts, name)
+                copies.callback(databases.drop, name)
+                server = servers.enter_context(serving(target, database_url=url, workers=place.workers, folder=folder))
+                sides.append(Side(server=server, database=name))
+            writer = Writer(folder, accounts=place.accounts)
+            ring = Arena(place=place, databases=databases, writer=writer, sides=sides, seconds=seconds, told=told)
+            yield ring
+        # Now that the servers have stopped, nothing is in flight any more.
+        ring.check()

@@ -1,0 +1,165 @@
+"""What is measured, section by section."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks.corpus import Workload
+from benchmarks.databases import Databases, Kind
+from benchmarks.measuring import Arena, Place, Run, arena
+from benchmarks.processes import Target, serving
+
+PAIR = (Target.SERVICE, Target.FLOOR)
+SECTIONS = ("connections", "alone", "workers", "growth", "memory", "start")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much of it."""
+
+    seconds: int
+    repetitions: int
+    connections: tuple[int, ...]
+    accounts: tuple[int, ...]
+    """The first number is that of all sections but `growth`."""
+    storm_events: int
+    sections: tuple[str, ...] = SECTIONS
+
+
+QUICK = Extent(seconds=1, repetitions=1, connections=(16,), accounts=(1000,), storm_events=0, sections=("connections",))
+FULL = Extent(
+    seconds=2, repetitions=3, connections=(1, 16, 64, 256), accounts=(1000, 100_000, 1_000_000), storm_events=200_000
+)
+STANDARD = 64
+"""The number of connections that the goals are about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a storm of events does to one worker's memory, in MiB."""
+
+    database: Kind
+    events: int
+    at_start: float | None
+    warmed_up: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How long a server takes from its start to its first answer, in seconds: the median."""
+
+    database: Kind
+    target: Target
+    seconds: float
+
+
+Measured = Run | Memory | Start
+Step = tuple[str, Callable[[], Iterator[Measured]]]
+
+
+class Measuring:
+    """All sections on one kind of database."""
+
+    def __init__(self, databases: Databases, extent: Extent, folder: Path) -> None:
+        """Keep files in `folder`."""
+        self._databases = databases
+        self._extent = extent
+        self._folder = folder
+
+    def steps(self) -> Sequence[Step]:
+        """Answer what there is to do, in order, each step with its name."""
+        makers: dict[str, Sequence[Step]] = {
+            "connections": [("workloads and connections", self._connections)],
+            "alone": [("a single connection, and the floor without group commit", self._alone)],
+            "workers": [(f"{workers} worker(s)", partial(self._workers, workers)) for workers in (1, 2)],
+            "growth": [(f"{n:,} accounts", partial(self._growth, n)) for n in self._extent.accounts],
+            "memory": [(f"a storm of {self._extent.storm_events:,} events", self._memory)],
+            "start": [("start-up", self._start)],
+        }
+        kind = self._databases.kind
+        return [(f"{kind}: {name}", do) for section in self._extent.sections for name, do in makers[section]]
+
+    def _connections(self) -> Iterator[Measured]:
+        with self._arena(PAIR) as (ring, runs):
+            for connections in self._extent.connections:
+                self._measure(ring, "connections", Workload.FRESH, connections)
+                self._measure(ring, "connections", Workload.READ, connections)
+                yield from _taken(runs)
+            usual = STANDARD if STANDARD in self._extent.connections else self._extent.connections[-1]
+            for workload in (Workload.DUPLICATES, Workload.MIXED):
+                self._measure(ring, "connections", workload, usual)
+                yield from _taken(runs)
+
+    def _alone(self) -> Iterator[Measured]:
+        with self._arena((*PAIR, Target.ALONE)) as (ring, runs):
+            for connections in (1, STANDARD):
+                self._measure(ring, "alone", Workload.FRESH, connections)
+                yield from _taken(runs)
+
+    def _workers(self, workers: int) -> Iterator[Measured]:
+        with self._arena(PAIR, workers=workers) as (ring, runs):
+            for workload in (Workload.FRESH, Workload.READ):
+                self._measure(ring, "workers", workload, STANDARD)
+            yield from _taken(runs)
+
+    def _growth(self, accounts: int) -> Iterator[Measured]:
+        with self._arena(PAIR, accounts=accounts) as (ring, runs):
+            for workload in (Workload.FRESH, Workload.READ):
+                self._measure(ring, "growth", workload, STANDARD)
+            yield from _taken(runs)
+
+    def _memory(self) -> Iterator[Measured]:
+        with self._arena((Target.SERVICE,), warmed_up=False) as (ring, _):
+            (side,) = ring.sides
+            at_start = side.server.memory_bytes()
+            ring.warm_up()
+            warmed_up = side.server.memory_bytes()
+            ring.storm(side, events=self._extent.storm_events, connections=STANDARD)
+            yield Memory(
+                database=self._databases.kind,
+                events=self._extent.storm_events,
+                at_start=_mib(at_start),
+                warmed_up=_mib(warmed_up),
+                after=_mib(side.server.memory_bytes()),
+            )
+
+    def _start(self) -> Iterator[Measured]:
+        accounts = self._extent.accounts[0]
+        self._databases.prepare(accounts)
+        taken: dict[Target, list[float]] = {target: [] for target in PAIR}
+        for target in PAIR * self._extent.repetitions:
+            url = self._databases.copy(accounts, "start")
+            with serving(target, database_url=url, workers=1, folder=self._folder) as server:
+                taken[target].append(server.start_seconds)
+            self._databases.drop("start")
+        for target, seconds in taken.items():
+            yield Start(database=self._databases.kind, target=target, seconds=median(seconds))
+
+    def _measure(self, ring: Arena, section: str, workload: Workload, connections: int) -> None:
+        ring.measure(section, workload, connections, repetitions=self._extent.repetitions)
+
+    @contextmanager
+    def _arena(
+        self, targets: Sequence[Target], *, workers: int = 1, accounts: int | None = None, warmed_up: bool = True
+    ) -> Generator[tuple[Arena, list[Run]]]:
+        runs: list[Run] = []
+        place = Place(kind=self._databases.kind, accounts=accounts or self._extent.accounts[0], workers=workers)
+        seconds = self._extent.seconds
+        with arena(self._databases, place, targets, folder=self._folder, seconds=seconds, told=runs.append) as ring:
+            if warmed_up:
+                ring.warm_up()
+            yield ring, runs
+
+
+def _taken(runs: list[Run]) -> Iterator[Run]:
+    """Hand over what has been measured so far, once."""
+    yield from runs
+    runs.clear()
+
+
+def _mib(count: int | None) -> float | None:
+    return None if count is None else count / 2**20
