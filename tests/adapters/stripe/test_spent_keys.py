@@ -25,7 +25,8 @@ pytestmark = pytest.mark.anyio
 OpenGateway = Callable[..., StripeGateway]
 RETRYING = Patience(retries=2)
 REPLAYED = {"Idempotent-Replayed": "true"}
-ADA = Customer(account=AccountId("acct_1"), generation=1, email="ada@shop.test", name="Ada", id=None)
+# The sandbox is every test's: a slow request that another one gave up still holds its key for a moment.
+ADA = Customer(account=AccountId("acct_of_spent_keys"), generation=1, email="ada@shop.test", name="Ada", id=None)
 
 
 def attempt_of(customer: CustomerId) -> CheckoutAttempt:
@@ -150,7 +151,7 @@ async def test_other_parameters_spend_a_customers_key(gateway: StripeGateway, ca
     with caplog.at_level(logging.WARNING), pytest.raises(KeySpent):
         await gateway.create_customer(replace(ADA, email="eve@shop.test"))
 
-    assert "create_customer of acct_1: IdempotencyError, HTTP 400" in caplog.text
+    assert "create_customer of acct_of_spent_keys: IdempotencyError, HTTP 400" in caplog.text
     assert "eve@shop.test" not in caplog.text
 
 
