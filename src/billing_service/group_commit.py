@@ -42,7 +42,8 @@ class GroupCommit:
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[Delivery, Answer]] = deque()
         self._work: asyncio.Task[None] | None = None
-        self._quiet_until = 0.0
+        self._quiet: asyncio.TimerHandle | None = None
+        self._has_news = False
 
     async def put(self, delivery: Delivery) -> Outcome:
         """Answer once the delivery is committed. A caller who goes away changes nothing for the others."""
@@ -72,13 +73,18 @@ class GroupCommit:
             self._tell_of_commit()
 
     def _tell_of_commit(self) -> None:
-        """Call `on_commit`: at once if that was not done a moment ago, else as soon as the moment is over."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._quiet_until:
+        """Call `on_commit`: at once if that was not done a moment ago, else when the moment is over."""
+        if self._quiet is not None:
+            self._has_news = True
             return
-        self._quiet_until = loop.time() + TELL_EVERY_SECONDS
+        self._quiet = asyncio.get_running_loop().call_later(TELL_EVERY_SECONDS, self._end_quiet)
         self._on_commit()
-        loop.call_later(TELL_EVERY_SECONDS, self._on_commit)
+
+    def _end_quiet(self) -> None:
+        self._quiet = None
+        if self._has_news:
+            self._has_news = False
+            self._tell_of_commit()
 
     async def _commit(self, batch: Sequence[tuple[Delivery, Answer]]) -> None:
         try:
