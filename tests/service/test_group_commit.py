@@ -152,13 +152,19 @@ async def test_closing_waits_for_everything_that_waits() -> None:
 async def test_who_is_told_of_commits_hears_the_first_at_once_and_the_rest_together() -> None:
     """Many commits in a moment are told of twice: when the first is done, and when the moment is over."""
     told: list[int] = []
+    told_again = asyncio.Event()
     decisions = SlowDecisions()
     decisions.gate.set()
-    inbox = GroupCommit(cast("DecideEvents", decisions), on_commit=lambda: told.append(len(decisions.batches)))
+
+    def tell() -> None:
+        if told:
+            told_again.set()
+        told.append(len(decisions.batches))
+
+    inbox = GroupCommit(cast("DecideEvents", decisions), on_commit=tell)
     for number in range(5):
         await inbox.put(event(number))
     await settle()
     assert told == [1]
-    while len(told) == 1:
-        await asyncio.sleep(0.01)
+    await told_again.wait()
     assert told == [1, 5]
