@@ -7,8 +7,10 @@ from typing import Final
 
 from stripe_sandbox.api import versions
 from stripe_sandbox.api.dispatch import Dispatcher
+from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.api.faults import Faults
 from stripe_sandbox.billing import schedule
+from stripe_sandbox.billing.periods import DAY_SECONDS
 from stripe_sandbox.config import SandboxConfig
 from stripe_sandbox.seeding import seed
 from stripe_sandbox.webhooks.delivery import Deliverer
@@ -17,6 +19,8 @@ from stripe_sandbox.world.clock import Clock
 from stripe_sandbox.world.world import World
 
 _TICK_SECONDS: Final = 0.25
+_LONGEST_ADVANCE_DAYS: Final = 3_653
+"""Ten years. All that falls due is done within the one call, and a daily plan renews on each of these days."""
 
 
 class Sandbox:
@@ -60,7 +64,12 @@ class Sandbox:
         return done
 
     def advance(self, seconds: int) -> int:
-        """Move the world's clock forward and do all that falls due on the way."""
+        """Move the world's clock forward, ten years at most, and do all that falls due on the way."""
+        if seconds > _LONGEST_ADVANCE_DAYS * DAY_SECONDS:
+            raise ApiError(
+                f"The clock moves by up to ten years at a time, which are {_LONGEST_ADVANCE_DAYS * DAY_SECONDS} seconds.",
+                param="seconds",
+            )
         self.world.advance(seconds)
         return self.pass_time()
 

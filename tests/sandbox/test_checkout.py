@@ -248,3 +248,16 @@ def test_what_stripe_refuses_is_refused_by_name(
     with pytest.raises(stripe.InvalidRequestError) as caught:
         raw("post", "/v1/checkout/sessions", **given)
     assert (caught.value.http_status, param_of(caught.value)) == (400, param)
+
+
+@pytest.mark.parametrize("card", ["succeeds", "declined", "authentication", "delayed"])
+def test_a_deleted_customer_cannot_pay(client: stripe.StripeClient, box: SandboxServer, card: str) -> None:
+    """Once its customer is deleted, a session refuses every card with a sentence and stays open."""
+    customer = client.v1.customers.create({"email": "ada@example.com"})
+    session = new_session(client, customer.id)
+    client.v1.customers.delete(customer.id)
+    with pytest.raises(ControlError, match=f"The customer {customer.id} .* was deleted") as refused:
+        box.control.pay(session.id, card)
+    assert refused.value.status == 400
+    assert client.v1.checkout.sessions.retrieve(session.id).status == "open"
+    assert client.v1.subscriptions.list().data == []

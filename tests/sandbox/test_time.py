@@ -5,6 +5,7 @@ import stripe
 
 from stripe_sandbox.billing import starting
 from stripe_sandbox.billing.cards import CARDS, attach
+from stripe_sandbox.control.client import ControlError
 from stripe_sandbox.objects.customer import customer
 from stripe_sandbox.objects.subscription import period_of
 from stripe_sandbox.resource import Resource
@@ -161,3 +162,22 @@ def test_one_thing_that_cannot_be_done_does_not_stop_time() -> None:
     assert period_of(rows[1])[0] == ends[1]
     sandbox.advance(32 * DAY)
     assert period_of(rows[1])[0] > ends[1]
+
+
+@pytest.mark.parametrize("seconds", [3_653 * DAY + 1, 10**12, 10**30])
+def test_a_clock_moves_ten_years_at_once_at_most(client: stripe.StripeClient, box: SandboxServer, seconds: int) -> None:
+    """What would keep the sandbox busy for minutes is refused with a sentence, and the clock stands as it was."""
+    bought = buy(client, box)
+    with pytest.raises(ControlError, match="by up to ten years at a time") as refused:
+        box.control.advance(seconds)
+    assert refused.value.status == 400
+    assert box.control.clock().offset_seconds == 0
+    assert len(client.v1.invoices.list({"subscription": bought.id}).data) == 1
+
+
+def test_a_clock_can_move_ten_years_at_once(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """The longest step renews a monthly plan on each of its days."""
+    bought = buy(client, box)
+    box.control.advance(3_653 * DAY)
+    listed = client.v1.invoices.list({"subscription": bought.id, "limit": 100})
+    assert len(list(listed.auto_paging_iter())) == 121

@@ -33,6 +33,12 @@ def open_session(world: World, session_id: str) -> Resource:
     return session
 
 
+def has_lost_its_customer(world: World, session: Resource) -> bool:
+    """Whether the customer that a session names was deleted since: nobody can pay it any more."""
+    known = world.find("customer", session["customer"])
+    return known is not None and bool(known.get("deleted"))
+
+
 def pay(
     world: World,
     session_id: str,
@@ -43,6 +49,12 @@ def pay(
 ) -> Payment:
     """Pay an open session with a test card."""
     session = open_session(world, session_id)
+    if has_lost_its_customer(world, session):
+        raise ApiError(
+            f"The customer {session['customer']} of the checkout session {session_id} was deleted: nobody can pay it.",
+            code="resource_missing",
+            param="customer",
+        )
     card = card_named(card_name)
     if card.present == "authentication" and authentication != "completes":
         if authentication == "pending":

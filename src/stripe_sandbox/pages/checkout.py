@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_303_SEE_OTHER
 
 from stripe_sandbox.billing import checkout
 from stripe_sandbox.billing.cards import card_named, declined
-from stripe_sandbox.pages.checkout_view import challenge, closed_checkout, open_checkout
+from stripe_sandbox.pages.checkout_view import challenge, checkout_without_customer, closed_checkout, open_checkout
 from stripe_sandbox.pages.forms import Form, posted
 from stripe_sandbox.pages.frame import see_other
 from stripe_sandbox.resource import Resource
@@ -35,8 +35,8 @@ class CheckoutPage(Controller):
     ) -> Response[Any]:
         """The open checkout, or what became of it."""
         session = sandbox.world.get(checkout.SESSION, session_id)
-        if session["status"] != "open":
-            return closed_checkout(session, success_address(session))
+        if (closed := _closed(sandbox, session)) is not None:
+            return closed
         return open_checkout(sandbox.world, session, message=_REFUSALS.get(refused or ""))
 
     @post("/", status_code=HTTP_303_SEE_OTHER)
@@ -45,8 +45,8 @@ class CheckoutPage(Controller):
     ) -> Response[Any]:
         """Pay with the card chosen, as `POST /_sandbox/checkout_sessions/{id}/pay` does."""
         session = sandbox.world.get(checkout.SESSION, session_id)
-        if session["status"] != "open":
-            return closed_checkout(session, success_address(session))
+        if (closed := _closed(sandbox, session)) is not None:
+            return closed
         return _pay(sandbox, session, await posted(request))
 
     @get("/authenticate")
@@ -59,8 +59,8 @@ class CheckoutPage(Controller):
     ) -> Response[Any]:
         """The bank's question."""
         session = sandbox.world.get(checkout.SESSION, session_id)
-        if session["status"] != "open":
-            return closed_checkout(session, success_address(session))
+        if (closed := _closed(sandbox, session)) is not None:
+            return closed
         return challenge(sandbox.world, session, card=card_named(card).name, email=email)
 
     @post("/leave", status_code=HTTP_303_SEE_OTHER)
@@ -74,6 +74,13 @@ def success_address(session: Resource) -> str:
     """Where a buyer goes after paying: https://docs.stripe.com/payments/checkout/custom-success-page."""
     address: str = session["success_url"] or "/"
     return address.replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def _closed(sandbox: Sandbox, session: Resource) -> Response[Any] | None:
+    """What a session shows that nobody can pay any more; `None` for one that somebody can."""
+    if session["status"] != "open":
+        return closed_checkout(session, success_address(session))
+    return checkout_without_customer(session) if checkout.has_lost_its_customer(sandbox.world, session) else None
 
 
 def _pay(sandbox: Sandbox, session: Resource, form: Form) -> Response[Any]:

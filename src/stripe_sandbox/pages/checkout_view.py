@@ -178,3 +178,13 @@ def closed_checkout(session: Resource, onward: str) -> Response[str]:
         web_link(session["cancel_url"], "Back to the shop", look="button main"),
         status=_GONE,
     )
+
+
+def checkout_without_customer(session: Resource) -> Response[str]:
+    """An open session whose customer was deleted."""
+    return refusal(
+        "This checkout has no customer any more",
+        tag("p", "The customer was deleted, so nobody can pay here. Nothing was charged. Start again in the shop."),
+        web_link(session["cancel_url"], "Back to the shop", look="button main"),
+        status=_GONE,
+    )

@@ -145,6 +145,22 @@ def test_an_expired_session_says_so(visitor: Visitor, client: stripe.StripeClien
     assert [link.get("href") for link in page.all("a")] == ["http://shop.test/plans"]
 
 
+def test_a_session_whose_customer_is_deleted_says_so(
+    visitor: Visitor, client: stripe.StripeClient, sell: Sell, customer: stripe.Customer
+) -> None:
+    """Before and after a click, and at the bank's question, the page answers 410 and leads back to the shop."""
+    session = sell(customer=customer.id)
+    page = visitor.open(f"/pay/{session.id}")
+    client.v1.customers.delete(customer.id)
+    question = f"/pay/{session.id}/authenticate?card=authentication"
+    for shown in (visitor.open(f"/pay/{session.id}"), visitor.open(question)):
+        assert (shown.status, "The customer was deleted" in shown.text) == (410, True)
+        assert [link.get("href") for link in shown.all("a")] == ["http://shop.test/plans"]
+    for card in ("Succeeds", "Needs authentication", "Is declined"):
+        assert visitor.press(page, card).status_code == 410
+    assert state_of(client, session) == ("open", "unpaid")
+
+
 @pytest.mark.parametrize("address", ["/pay/cs_test_unknown", "/pay/cs_test_unknown/authenticate?card=declined"])
 def test_an_unknown_session_is_a_page_of_its_own(visitor: Visitor, address: str) -> None:
     """An unknown session answers 404 in HTML."""
