@@ -11,9 +11,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine.url import URL
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from billing.errors import StoreUnavailable
@@ -22,7 +23,7 @@ from billing_sql.addresses import PostgresAddress, SqliteAddress, parse_address
 from billing_sql.database import SqlDatabase
 from billing_sql.dialects.engine import Limits
 from billing_sql.dialects.postgresql_engine import PostgresEngine
-from billing_sql.dialects.sqlite_engine import begin_immediate
+from billing_sql.dialects.sqlite_engine import BEGIN
 from billing_sql.errors import DatabaseUnusable, SchemaAhead
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -43,7 +44,7 @@ async def migrate(url: str, *, to: str = schema.HEAD) -> str:
     """
     address = parse_address(url)
     if isinstance(address, SqliteAddress):
-        await asyncio.to_thread(_migrate_sqlite, address.path, to)
+        await _migrate_sqlite(address.path, to)
     else:
         await _migrate_postgres(address, to)
     return to
@@ -64,18 +65,22 @@ async def _migrate_postgres(address: PostgresAddress, to: str) -> None:
         await database.close()
 
 
-def _migrate_sqlite(path: Path, to: str) -> None:
-    _begin_log(path)
-    engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
+async def _migrate_sqlite(path: Path, to: str) -> None:
+    await asyncio.to_thread(_begin_log, path)
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
         poolclass=NullPool,
         connect_args={"isolation_level": None, "timeout": WAIT_SECONDS},
     )
-    # The lock that writers take, before the revision is read; SQLite can roll back changes to a schema, too.
-    event.listen(engine, "begin", begin_immediate)
+
+    def run(connection: Connection) -> None:
+        # The lock that writers take, before the revision is read; SQLite can roll back changes to a schema, too.
+        connection.exec_driver_sql(BEGIN)
+        _run(connection, to)
+
     try:
-        with engine.begin() as connection:
-            _run(connection, to)
+        async with engine.begin() as connection:
+            await connection.run_sync(run)
     except DBAPIError as error:
         raise StoreUnavailable from error.driver_exception
 

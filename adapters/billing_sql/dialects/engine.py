@@ -1,7 +1,7 @@
 """How work runs on a database: in two ways.
 
-- `Work` is a plain function of SQLAlchemy's connection, for what is seldom done. On PostgreSQL it runs in a greenlet
-  over asyncpg, on SQLite in a thread: a whole transaction costs one switch, not several for each statement.
+- `Work` is a plain function of SQLAlchemy's connection, for what is seldom done. It runs in a greenlet, over asyncpg
+  or aiosqlite.
 - A `Step` is a coroutine that executes `Prepared` statements on the driver itself, for what webhooks and status reads
   do. See `billing_sql.dialects.prepared`.
 """

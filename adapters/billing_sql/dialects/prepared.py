@@ -68,4 +68,4 @@ class Session(Protocol):
 
 
 Step = Callable[[Session], Coroutine[Any, Any, Answer]]
-"""A part of a transaction. On SQLite it runs in a thread, so it may wait for nothing but its session."""
+"""A part of a transaction."""

@@ -1,23 +1,24 @@
-"""SQLite: one thread that writes, a few that read, each with a connection of its own.
+"""SQLite through aiosqlite: one connection that writes, a few that read, each with a thread of its own.
 
 Transactions of one process wait in line for the writer, so that they are served in turn; those of other processes on
-the same file are waited for by SQLite itself (`busy_timeout`). Driving the threads here, instead of one call of the
-driver at a time through aiosqlite, makes a transaction two or three hand-overs between threads, not dozens.
+the same file are waited for by SQLite itself (`busy_timeout`). A prepared statement is one hand-over to the
+connection's thread and back. What a connection's thread is given it does in order, so a rollback always follows the
+work before it, also that of a caller who has gone away.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from sqlalchemy import Connection, event
-from sqlalchemy import Engine as SyncEngine
-from sqlalchemy.engine import create_engine
+import aiosqlite
+from sqlalchemy import Connection
 from sqlalchemy.engine.url import URL
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from billing_sql.dialects.engine import Limits, Work
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
@@ -31,135 +32,148 @@ CHECKPOINT_PAGES = 4000
 BEGIN = "BEGIN IMMEDIATE"
 """Begins a transaction that may write: it waits for the others now, where waiting is safe."""
 
-Result = TypeVar("Result")
-
 
 class SqliteSession:
-    """A connection of the driver's, in the thread that it belongs to."""
+    """A connection of the driver's."""
 
-    def __init__(self, driver: sqlite3.Connection) -> None:
+    def __init__(self, driver: aiosqlite.Connection) -> None:
         """Execute on `driver`."""
-        self._driver = driver
+        self.driver = driver
 
     async def execute(self, statement: Prepared, parameters: Parameters) -> list[Row]:
-        """See `Session`. It never waits: see `_take`."""
-        return execute_now(self._driver, statement, parameters)
+        """See `Session`."""
+        return statement.converted(await self.driver.execute_fetchall(statement.sql, statement.arguments(parameters)))
 
 
-def execute_now(driver: sqlite3.Connection, statement: Prepared, parameters: Parameters) -> list[Row]:
-    """Execute a statement in this thread and answer all rows."""
-    return statement.converted(driver.execute(statement.sql, statement.arguments(parameters)).fetchall())
+@dataclass(frozen=True, slots=True)
+class _Open:
+    connection: AsyncConnection
+    session: SqliteSession
 
 
-def _driver_of(connection: Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", connection.connection.driver_connection)
+class SqliteConnection:
+    """A connection that is made when it is first needed, and anew after it was given up."""
 
-
-def _take(step: Step[Answer], session: SqliteSession) -> Answer:
-    """Take a step to its end, in this thread and without an event loop."""
-    coroutine = step(session)
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer
-    coroutine.close()
-    raise RuntimeError("a step of a transaction waited for something else than its session")
-
-
-class Writer:
-    """The thread that writes. What it is given it does in order, so a rollback always follows the work before it."""
-
-    def __init__(self, engine: SyncEngine) -> None:
-        """Connect when there is something to do."""
+    def __init__(self, engine: AsyncEngine, pragmas: Sequence[str]) -> None:
+        """Begin without; `pragmas` are its settings."""
         self._engine = engine
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="billing-sqlite-writer")
-        self._connection: Connection | None = None
+        self._pragmas = pragmas
+        self._open: _Open | None = None
+        self._opening: asyncio.Task[_Open] | None = None
+        self._is_closed = False
 
-    async def run(self, step: Step[Answer]) -> Answer:
-        """Take a step of the transaction, which begins if there is none."""
-        return await _wait(self._thread.submit(self._run, step))
+    async def session(self) -> SqliteSession:
+        """Answer the driver's connection."""
+        opened = self._open or await self._opened()
+        return opened.session
 
-    async def commit(self) -> None:
-        """Commit the transaction."""
-        await _wait(self._thread.submit(self._commit))
+    async def run(self, work: Work[Answer]) -> Answer:
+        """Do work on SQLAlchemy's connection. Not to be cancelled: SQLAlchemy would give the connection up."""
+        opened = self._open or await self._opened()
+        return await opened.connection.run_sync(work)
 
-    async def end(self) -> None:
-        """Roll back what is not committed."""
-        await _wait(self._thread.submit(self._end))
-
-    async def write(self, work: Work[Answer]) -> Answer:
-        """Do work in a transaction of its own."""
-        return await _wait(self._thread.submit(self._write, work))
-
-    async def close(self) -> None:
-        """Roll back, disconnect, and end the thread."""
-        await _wait(self._thread.submit(self._disconnect))
-        self._thread.shutdown(wait=False)
-
-    def _run(self, step: Step[Answer]) -> Answer:
-        driver = _driver_of(self._connected())
-        if not driver.in_transaction:
-            driver.execute(BEGIN)
-        return _take(step, SqliteSession(driver))
-
-    def _commit(self) -> None:
-        _driver_of(self._connected()).execute("COMMIT")
-
-    def _end(self) -> None:
-        if self._connection is None:
+    async def roll_back(self) -> None:
+        """Roll back what is not committed. A connection that cannot even do that is given up, whatever the reason."""
+        if self._open is None:
             return
         try:
-            driver = _driver_of(self._connection)
-            if driver.in_transaction:
-                driver.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001 - a connection that cannot even roll back is given up, whatever the reason
-            self._disconnect()
+            # The driver's own, which asks SQLite whether there is a transaction: a failed one may have ended it.
+            await self._open.session.driver.rollback()
+        except Exception:  # noqa: BLE001 - as said above
+            await self._give_up()
+            return
+        if self._open.connection.invalidated:
+            await self._give_up()
 
-    def _write(self, work: Work[Answer]) -> Answer:
-        connection = self._connected()
-        with connection.begin():
-            return work(connection)
+    async def close(self) -> None:
+        """Disconnect for good, and end the thread."""
+        self._is_closed = True
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        await self._give_up()
 
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+    async def _give_up(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
             with suppress(Exception):
-                connection.invalidate()
-            connection.close()
+                await opened.connection.invalidate()
+            await opened.connection.close()
+
+    async def _opened(self) -> _Open:
+        """Connect. Who goes away meanwhile leaves the connection to the next one."""
+        if self._is_closed:
+            raise RuntimeError("the database is closed")
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._opening)
+
+    async def _connect(self) -> _Open:
+        try:
+            connection = await self._engine.connect()
+            try:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                for pragma in self._pragmas:
+                    await driver.execute_fetchall(pragma)
+            except BaseException:
+                await connection.invalidate()
+                await connection.close()
+                raise
+            self._open = _Open(connection, SqliteSession(driver))
+            return self._open
+        finally:
+            self._opening = None
 
 
 class SqliteTransaction:
-    """One transaction on the writer's thread."""
+    """One transaction of the connection that writes."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: SqliteConnection) -> None:
         """Begin nothing yet."""
         self._writer = writer
+        self._session: SqliteSession | None = None
         self._has_failed = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to roll back."""
+        return self._session is None and not self._has_failed
+
     async def run(self, step: Step[Answer]) -> Answer:
-        """See `Transaction`."""
+        """See `Transaction`. After a failure SQLite may have no transaction any more, and would commit each step."""
+        self._check()
         try:
-            return await self._writer.run(step)
+            return await step(self._session or await self._begin())
         except BaseException:
             self._has_failed = True
             raise
 
     async def restart(self) -> None:
         """See `Transaction`."""
-        await self._writer.end()
+        await self._writer.roll_back()
+        self._session = None
         self._has_failed = False
 
     async def commit(self) -> None:
         """See `Transaction`. SQLite itself would commit the half of a transaction that did not fail."""
+        self._check()
+        if self._session is None:
+            return
+        try:
+            await self._session.driver.execute_fetchall("COMMIT")
+        except BaseException:
+            self._has_failed = True
+            raise
+        self._session = None
+
+    async def _begin(self) -> SqliteSession:
+        session = await self._writer.session()
+        await session.driver.execute_fetchall(BEGIN)
+        self._session = session
+        return session
+
+    def _check(self) -> None:
         if self._has_failed:
-            raise RuntimeError("a transaction that had failed was to be committed")
-        await self._writer.commit()
+            raise RuntimeError("a transaction that had failed was to be continued or committed")
 
 
 class SqliteEngine:
@@ -169,12 +183,13 @@ class SqliteEngine:
         """Describe it; `open` begins to use it."""
         self.difference = SqliteDifference()
         self._limits = limits
-        self._write_engine = _engine(path, limits, pool_size=1, pragmas=("PRAGMA journal_mode=WAL",))
-        event.listen(self._write_engine, "begin", begin_immediate)
-        self._read_engine = _engine(path, limits, pool_size=READERS, pragmas=("PRAGMA query_only=ON",))
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="billing-sqlite-reader")
-        self._writer = Writer(self._write_engine)
+        self._engine = _engine(path, limits)
+        pragmas = _pragmas(limits)
+        self._writer = SqliteConnection(self._engine, ("PRAGMA journal_mode=WAL", *pragmas))
         self._turn = asyncio.Lock()
+        self._readers = [SqliteConnection(self._engine, (*pragmas, "PRAGMA query_only=ON")) for _ in range(READERS)]
+        self._free = asyncio.Semaphore(READERS)
+        self._tasks = set[asyncio.Task[Any]]()
 
     @classmethod
     async def open(cls, path: Path, limits: Limits) -> "SqliteEngine":
@@ -184,25 +199,35 @@ class SqliteEngine:
 
     async def read(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
-        return await _wait(self._readers.submit(self._read, work))
+        await self._wait_for(self._free)
+        return await self._finish(self._read(self._readers.pop(), work))
 
     async def write(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
-        async with self._taking_turns():
-            return await self._writer.write(work)
+        await self._wait_for(self._turn)
+        return await self._finish(self._write(work))
 
     async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
         """See `Engine`."""
-        return await _wait(self._readers.submit(self._ask, statement, parameters))
+        await self._wait_for(self._free)
+        reader = self._readers.pop()
+        try:
+            return await (await reader.session()).execute(statement, parameters)
+        finally:
+            self._give_back(reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[SqliteTransaction, None]:
         """See `Engine`."""
-        async with self._taking_turns():
-            try:
-                yield SqliteTransaction(self._writer)
-            finally:
-                await self._writer.end()
+        await self._wait_for(self._turn)
+        transaction = SqliteTransaction(self._writer)
+        try:
+            yield transaction
+        finally:
+            if transaction.is_over:
+                self._turn.release()
+            else:
+                await self._finish(self._end())
 
     async def doubts(self) -> Sequence[str]:
         """See `Engine`. How safely SQLite writes is decided here, not by an operator."""
@@ -212,31 +237,64 @@ class SqliteEngine:
         """See `Engine`."""
         async with self._turn:
             await self._writer.close()
-        await _wait(self._readers.submit(self._read_engine.dispose))
-        self._readers.shutdown(wait=False)
-        self._write_engine.dispose()
+        for _ in range(READERS):
+            await self._free.acquire()
+        for reader in self._readers:
+            await reader.close()
+            self._free.release()
+        await self._engine.dispose()
 
-    @asynccontextmanager
-    async def _taking_turns(self) -> AsyncGenerator[None, None]:
-        async with asyncio.timeout(self._limits.wait_seconds):
-            await self._turn.acquire()
+    async def _wait_for(self, turn: asyncio.Lock | asyncio.Semaphore) -> None:
+        if turn.locked():
+            async with asyncio.timeout(self._limits.wait_seconds):
+                await turn.acquire()
+        else:
+            await turn.acquire()
+
+    async def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Finish what was begun, also if who waits for it goes away. The work itself ends the turn."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _read(self, reader: SqliteConnection, work: Work[Answer]) -> Answer:
+        def read(connection: Connection) -> Answer:
+            # That begins nothing at SQLite's; it is SQLAlchemy's own book-keeping, which ends with it.
+            with connection.begin():
+                return work(connection)
+
         try:
-            yield
+            return await reader.run(read)
+        except BaseException:
+            await reader.roll_back()
+            raise
+        finally:
+            self._give_back(reader)
+
+    async def _write(self, work: Work[Answer]) -> Answer:
+        def transact(connection: Connection) -> Answer:
+            with connection.begin():
+                connection.exec_driver_sql(BEGIN)
+                return work(connection)
+
+        try:
+            return await self._writer.run(transact)
+        except BaseException:
+            await self._writer.roll_back()
+            raise
         finally:
             self._turn.release()
 
-    def _read(self, work: Work[Answer]) -> Answer:
-        with self._read_engine.connect() as connection:
-            return work(connection)
+    async def _end(self) -> None:
+        try:
+            await self._writer.roll_back()
+        finally:
+            self._turn.release()
 
-    def _ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
-        with self._read_engine.connect() as connection:
-            return execute_now(_driver_of(connection), statement, parameters)
-
-
-async def _wait(future: "Future[Result]") -> Result:
-    """Wait for a thread. Who goes away meanwhile does not stop what has been handed over."""
-    return await asyncio.shield(asyncio.wrap_future(future))
+    def _give_back(self, reader: SqliteConnection) -> None:
+        self._readers.append(reader)
+        self._free.release()
 
 
 def _check(path: Path) -> None:
@@ -254,19 +312,15 @@ def _check(path: Path) -> None:
         raise DatabaseUnusable(f"{path} is not a SQLite database")
 
 
-def _engine(path: Path, limits: Limits, *, pool_size: int, pragmas: tuple[str, ...]) -> SyncEngine:
-    engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=limits.wait_seconds,
+def _engine(path: Path, limits: Limits) -> AsyncEngine:
+    return create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        # The connections are few, and kept here: nobody else lends them.
+        poolclass=NullPool,
         # The driver begins no transactions by itself; ours begin as they must, and reads have none.
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": limits.lock_seconds},
+        connect_args={"isolation_level": None, "timeout": limits.lock_seconds},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _on_connect((*_pragmas(limits), *pragmas)))
-    return engine
 
 
 def _pragmas(limits: Limits) -> tuple[str, ...]:
@@ -276,16 +330,3 @@ def _pragmas(limits: Limits) -> tuple[str, ...]:
         "PRAGMA foreign_keys=ON",
         f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
     )
-
-
-def _on_connect(pragmas: tuple[str, ...]) -> Callable[[Any, Any], None]:
-    def prepare(connection: Any, _: Any) -> None:
-        for pragma in pragmas:
-            connection.execute(pragma)
-
-    return prepare
-
-
-def begin_immediate(connection: Connection) -> None:
-    """Begin SQLAlchemy's transactions as ours."""
-    connection.exec_driver_sql(BEGIN)
