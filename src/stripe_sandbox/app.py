@@ -22,7 +22,10 @@ _CUT_LENGTH: Final = b"1000000"
 
 
 def create_app(config: SandboxConfig | None = None, *, sandbox: Sandbox | None = None) -> Litestar:
-    """Make the application; `app.state.sandbox` is the sandbox inside."""
+    """Make the application; `app.state.sandbox` is the sandbox inside.
+
+    Raises `DatabaseUnusable` (in `stripe_sandbox.testing`) for a file that is named for the world and cannot be one.
+    """
     inside = sandbox or Sandbox(config or SandboxConfig())
 
     @asynccontextmanager

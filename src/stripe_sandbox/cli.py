@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.app import create_app
 from stripe_sandbox.config import DEFAULT_API_KEY, NEWEST_API_VERSION, SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.server import Server, listen, server_for
+from stripe_sandbox.world.store import DatabaseUnusable
 
 _PRICE_FORM: Final = "NAME=AMOUNT[/INTERVAL][:PRICE_ID]"
 
@@ -108,7 +108,7 @@ def serve(config: SandboxConfig) -> None:
     config = replace(config, port=listener.getsockname()[1])
     try:
         app = create_app(config)
-    except (ApiError, sqlite3.Error) as error:
+    except (ApiError, DatabaseUnusable) as error:
         listener.close()
         raise click.ClickException(str(error)) from error
     _announce(config)

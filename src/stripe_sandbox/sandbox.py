@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 from typing import Final
 
 from stripe_sandbox.api import versions
@@ -16,6 +17,7 @@ from stripe_sandbox.seeding import seed
 from stripe_sandbox.webhooks.delivery import Deliverer
 from stripe_sandbox.webhooks.settings import DeliverySettings
 from stripe_sandbox.world.clock import Clock
+from stripe_sandbox.world.store import DatabaseUnusable
 from stripe_sandbox.world.world import World
 
 _TICK_SECONDS: Final = 0.25
@@ -27,18 +29,25 @@ class Sandbox:
     """Everything `create_app` serves; usable directly where no HTTP is wanted."""
 
     def __init__(self, config: SandboxConfig, clock: Clock | None = None) -> None:
+        """Load or begin the world; raises `ApiError` for settings that cannot be, and `DatabaseUnusable`."""
         for version in (config.api_version, *(endpoint.api_version for endpoint in config.endpoints)):
             if version is not None:
                 versions.check(version)
         self.config = config
-        self.world = World(config, clock)
+        with _blaming_the_file(config.database):
+            self.world = World(config, clock)
         self.faults = Faults(self.world.clock.wall)
         self.deliverer = Deliverer(self.world, DeliverySettings())
         self.deliverer.change(DeliverySettings().changed(dict(config.delivery)))
         self.dispatcher = Dispatcher(self.world, self.faults)
-        schedule.install(self.world)
-        seed(self.world)
-        self.deliverer.restore()
+        try:
+            with _blaming_the_file(config.database):
+                schedule.install(self.world)
+                seed(self.world)
+                self.deliverer.restore()
+        except BaseException:
+            self.world.store.abandon()
+            raise
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -67,7 +76,7 @@ class Sandbox:
         """Move the world's clock forward, ten years at most, and do all that falls due on the way."""
         if seconds > _LONGEST_ADVANCE_DAYS * DAY_SECONDS:
             raise ApiError(
-                f"The clock moves by up to ten years at a time, which are {_LONGEST_ADVANCE_DAYS * DAY_SECONDS} seconds.",
+                f"The clock moves by up to ten years at a time: {_LONGEST_ADVANCE_DAYS * DAY_SECONDS} seconds.",
                 param="seconds",
             )
         self.world.advance(seconds)
@@ -81,3 +90,14 @@ class Sandbox:
         self.faults.reset()
         seed(self.world)
         self.world.commit()
+
+
+@contextlib.contextmanager
+def _blaming_the_file(database: Path | None) -> Generator[None]:
+    """A file may be a sound database of objects that are none: what trips over them is the file's fault."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        if database is None:
+            raise
+        raise DatabaseUnusable(database, f"what it holds is no world ({type(error).__name__}: {error})") from error

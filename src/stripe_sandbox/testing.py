@@ -15,8 +15,18 @@ from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.control.client import Control
 from stripe_sandbox.inbox import Delivery, WebhookInbox
 from stripe_sandbox.server import listen, server_for
+from stripe_sandbox.world.store import DatabaseUnusable
 
-__all__ = ["Control", "Delivery", "SandboxConfig", "SandboxServer", "SeedEndpoint", "SeedPrice", "WebhookInbox"]
+__all__ = [
+    "Control",
+    "DatabaseUnusable",
+    "Delivery",
+    "SandboxConfig",
+    "SandboxServer",
+    "SeedEndpoint",
+    "SeedPrice",
+    "WebhookInbox",
+]
 
 _START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0

@@ -88,9 +88,19 @@ def test_a_taken_port_is_explained() -> None:
     assert (refused.exit_code, "Cannot listen" in refused.output) == (1, True)
 
 
-def test_a_broken_database_is_explained(tmp_path: Path) -> None:
-    """A file that is no database ends the program with a sentence and is left as it is."""
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"no database " * 200, "not a database"), (b"SQLite format 3\0" + b"\x10\xff" * 2_000, "database")],
+    ids=["text", "a database's head"],
+)
+def test_a_broken_database_is_explained(tmp_path: Path, content: bytes, message: str) -> None:
+    """A file that is no database ends the program with a sentence and code 1, and is left as it is."""
     file = tmp_path / "world.db"
-    file.write_text("no database " * 200)
-    refused = CliRunner().invoke(main, ["--port", "0", "--database", str(file)])
-    assert (refused.exit_code, "not a database" in refused.output) == (1, True)
+    file.write_bytes(content)
+    process = start("--database", str(file))
+    said, errors = process.communicate(timeout=20)
+    assert (process.returncode, said) == (1, "")
+    assert errors.startswith(f"Error: Cannot use {file} as the sandbox's database: ")
+    assert message in errors
+    assert "Traceback" not in errors
+    assert file.read_bytes() == content

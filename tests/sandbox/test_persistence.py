@@ -7,14 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import stripe
 
+from stripe_sandbox.app import create_app
 from stripe_sandbox.control.client import Control
-from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint, SeedPrice, WebhookInbox
+from stripe_sandbox.testing import (
+    DatabaseUnusable,
+    SandboxConfig,
+    SandboxServer,
+    SeedEndpoint,
+    SeedPrice,
+    WebhookInbox,
+)
 
 SEEDS = (SeedPrice(name="pro", unit_amount=2900, price_id="price_pro"),)
 
@@ -149,9 +157,55 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     """A file that cannot be read as a database is refused, not overwritten."""
     file = tmp_path / "world.db"
     file.write_text("this is no database, and somebody may want it back\n" * 50)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(DatabaseUnusable, match=r"world\.db as the sandbox's database: file is not a database"):
         SandboxServer(SandboxConfig(database=file))
     assert file.read_text().startswith("this is no database")
+
+
+def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    """A folder that is not there is told in the same way."""
+    with pytest.raises(DatabaseUnusable, match="unable to open database file"):
+        create_app(SandboxConfig(database=tmp_path / "nowhere" / "world.db"))
+
+
+DAMAGES = [
+    pytest.param("DROP TABLE rows; CREATE TABLE rows (name TEXT)", id="somebody else's table"),
+    pytest.param("UPDATE rows SET body = CAST('{\"id\": ' AS BLOB)", id="half an object"),
+    pytest.param("UPDATE rows SET body = CAST('[]' AS BLOB)", id="a list"),
+    pytest.param("UPDATE rows SET body = x'7bff7d'", id="no text"),
+    pytest.param("UPDATE rows SET body = 7", id="a number"),
+    pytest.param("UPDATE rows SET body = CAST('{}' AS BLOB) WHERE kind = 'meta'", id="no time"),
+    pytest.param("UPDATE rows SET body = CAST('{}' AS BLOB) WHERE kind = 'subscription'", id="an empty object"),
+    pytest.param("UPDATE rows SET body = CAST('{}' AS BLOB) WHERE kind = 'webhook_endpoint'", id="an empty endpoint"),
+]
+
+
+@pytest.fixture
+def world_file(tmp_path: Path) -> Path:
+    """A file with a world in which somebody bought."""
+    file = tmp_path / "world.db"
+    endpoints = (SeedEndpoint(url="http://127.0.0.1:9/", secret="whsec_x"),)
+    with SandboxServer(SandboxConfig(prices=SEEDS, endpoints=endpoints, database=file)) as box:
+        buy(client_of(box.url), box.control)
+        box.control.advance(10)
+    return file
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_world_is_one_kind_of_error(world_file: Path, damage: str) -> None:
+    """Whatever is wrong with the file, whoever makes the app hears one exception, which names the file."""
+    with closing(sqlite3.connect(world_file)) as connection:
+        connection.executescript(damage)
+    endpoints = (SeedEndpoint(url="http://127.0.0.1:9/", secret="whsec_x"),)
+    with pytest.raises(DatabaseUnusable, match=r"world\.db as the sandbox's database: "):
+        create_app(SandboxConfig(prices=SEEDS, endpoints=endpoints, database=world_file))
+
+
+def test_a_truncated_world_is_an_error(world_file: Path) -> None:
+    """A file that lost its end is refused, too."""
+    world_file.write_bytes(world_file.read_bytes()[:6_000])
+    with pytest.raises(DatabaseUnusable):
+        create_app(SandboxConfig(database=world_file))
 
 
 def test_a_change_is_cheap(tmp_path: Path) -> None:

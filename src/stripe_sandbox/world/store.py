@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from stripe_sandbox.resource import Resource, decode, encode
 
 _SCHEMA: Final = """
@@ -13,6 +15,13 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID
 """
+
+
+class DatabaseUnusable(Exception):
+    """The file that was named for the world cannot be opened, or does not hold a world. Nothing in it is overwritten."""
+
+    def __init__(self, database: Path, reason: object) -> None:
+        super().__init__(f"Cannot use {database} as the sandbox's database: {reason}.")
 
 
 class Table:
@@ -58,11 +67,24 @@ class Store:
     """All tables; `commit` makes the changes since the last one durable together."""
 
     def __init__(self, database: Path | None = None) -> None:
+        """Load the world from the file, if one is named; raises `DatabaseUnusable`."""
         self._tables: dict[str, Table] = {}
         self._dirty: dict[tuple[str, str], int | None] = {}
-        self._connection = None if database is None else _open(database)
-        if self._connection is not None:
-            self._load(self._connection)
+        self._connection = None if database is None else self._opened(database)
+
+    def _opened(self, database: Path) -> sqlite3.Connection:
+        try:
+            # The app is made in one thread and may be served in another; only one of them uses it at a time.
+            connection = sqlite3.connect(database, check_same_thread=False)
+            try:
+                _prepare(connection)
+                self._load(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except (sqlite3.Error, msgspec.MsgspecError, TypeError, UnicodeDecodeError) as error:
+            raise DatabaseUnusable(database, error) from error
+        return connection
 
     def _load(self, connection: sqlite3.Connection) -> None:
         rows = connection.execute("SELECT kind, key, body FROM rows ORDER BY kind, position")
@@ -110,21 +132,18 @@ class Store:
 
     def close(self) -> None:
         self.commit()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file without what was not committed."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
-def _open(database: Path) -> sqlite3.Connection:
-    # The app is made in one thread and may be served in another; only one of them uses it at a time.
-    connection = sqlite3.connect(database, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # With a write-ahead log, NORMAL loses nothing when the process is killed, only when the power fails.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(_SCHEMA)
-        connection.commit()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    # With a write-ahead log, NORMAL loses nothing when the process is killed, only when the power fails.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(_SCHEMA)
+    connection.commit()

@@ -41,7 +41,11 @@ class World:
         self.ties = False
         self._moment: int | None = None
         self._tie: int | None = None
-        self._load_clock()
+        try:
+            self._load_clock()
+        except BaseException:
+            self.store.abandon()
+            raise
 
     # Time
 
