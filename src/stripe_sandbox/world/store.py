@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS rows (
 
 
 class DatabaseUnusable(Exception):
-    """The file that was named for the world cannot be opened, or does not hold a world. Nothing in it is overwritten."""
+    """The file named for the world cannot be opened, or does not hold a world. Nothing in it is overwritten."""
 
     def __init__(self, database: Path, reason: object) -> None:
         super().__init__(f"Cannot use {database} as the sandbox's database: {reason}.")
