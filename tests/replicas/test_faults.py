@@ -21,7 +21,6 @@ from support.replicas import (
     Replicas,
     account_for,
     held_events,
-    is_taken,
     refusals,
     replicas_on,
     settle,
@@ -80,11 +79,12 @@ def wait_for_more(replicas: Replicas, deliveries: int) -> None:
 
 
 def wait_for_refusals(replicas: Replicas, deliveries: int) -> None:
-    """Wait until so many more deliveries have been refused."""
+    """Wait until so many deliveries have been refused from now on, whenever they were begun."""
     since = time.time()
 
     def refused() -> int:
-        return sum(1 for attempt in replicas.box.control.deliveries() if attempt.at > since and not is_taken(attempt))
+        ended = [one for one in replicas.box.control.deliveries() if one.at + one.duration_ms / 1000 > since]
+        return refusals(ended).total()
 
     wait_until(lambda: refused() >= deliveries)
 

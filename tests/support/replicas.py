@@ -184,7 +184,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = FLUSH_SECONDS) ->
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def settle(histories: Histories, *, seconds: float = FLUSH_SECONDS) -> None:
