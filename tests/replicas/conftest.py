@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.contracts_postgres import NoPostgres, PostgresServer, postgres_server
+from support.pgbouncer import NoPgbouncer, pgbouncer
 from support.postgres_nodes import PostgresNode, postgres_node, primary_and_standby
 from support.replicas import Replicas, replicas_on, rows
 
@@ -52,12 +53,28 @@ def replicas(
         yield opened
 
 
+@pytest.fixture
+def pooled(postgres: PostgresServer) -> Generator[tuple[str, str]]:
+    """The URL of a PgBouncer, or a skip where there is none, and that of the database behind it."""
+    with _postgres_database(postgres) as url:
+        try:
+            with pgbouncer(url) as pooled_url:
+                yield pooled_url, url
+        except NoPgbouncer as reason:
+            pytest.skip(str(reason))
+
+
 @contextmanager
 def _database(kind: str, request: pytest.FixtureRequest, folder: Path) -> Generator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder}/billing.db"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
+    with _postgres_database(request.getfixturevalue("postgres")) as url:
+        yield url
+
+
+@contextmanager
+def _postgres_database(server: PostgresServer) -> Generator[str]:
     with asyncio.Runner() as runner:
         database = server.database()
         yield runner.run(database.__aenter__())

@@ -16,8 +16,18 @@ import httpx
 from billing.use_cases.manage_accounts import ManageAccounts
 from billing_service.cli.accounts import manage_in
 from support.histories import Histories, stripe_get
-from support.replicas import Repeating, Replicas, account_for, at_replica, held_events, rows, settle, wait_until
-from support.service import Customer, session_of
+from support.replicas import (
+    Repeating,
+    Replicas,
+    account_for,
+    at_replica,
+    held_events,
+    replicas_on,
+    rows,
+    settle,
+    wait_until,
+)
+from support.service import Customer, run_billing, session_of
 
 EVERYTHING = {"duplicate": 3, "reorder": 20, "ties": True, "double_events": True, "delay_seconds": 0.1}
 MIGRATIONS = 10
@@ -124,3 +134,20 @@ def test_ten_migrations_at_once_migrate_once(empty_database_url: str, tmp_path: 
         # One transaction made all the tables.
         makers = "SELECT count(DISTINCT xmin::text) FROM pg_class WHERE relkind = 'r' AND relnamespace = "
         assert rows(empty_database_url, f"{makers} 'public'::regnamespace") == [(1,)]
+
+
+def test_replicas_behind_a_pgbouncer_are_one_service(pooled: tuple[str, str], tmp_path: Path) -> None:
+    """Behind a PgBouncer that mixes their transactions, two replicas start and converge, and the command line works."""
+    url, direct_url = pooled
+    with replicas_on(url, tmp_path, settings={"BILLING_DATABASE_PGBOUNCER": "true"}, random_seed=19) as replicas:
+        histories = Histories(world=replicas, seed=19)
+        histories.subscribe(2)
+        replicas.box.control.set_delivery(**EVERYTHING, concurrency=16)
+        for _ in range(10):
+            histories.act()
+        settle(histories)
+        figures = account_for(replicas.box, held_events(direct_url))
+        assert (figures.found, figures.lost, figures.doubled) == (figures.sent, 0, 0)
+        account = histories.subscribers[0].customer.id
+        shown = run_billing("accounts", "show", account, "--json", settings=replicas.settings, folder=tmp_path)
+        assert shown.returncode == 0, shown.stderr

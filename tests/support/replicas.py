@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import httpx
 
+from billing_service.cli.accounts import manage_in
+from billing_service.settings import read_database_settings
 from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint
 from stripe_sandbox.webhooks.delivery import Attempt
 from support.histories import Histories, Subscriber, stripe_get, wait_until_converged
@@ -44,6 +46,17 @@ class Replicas(World):
     def database_url(self) -> str:
         """Where the events are."""
         return self.settings["BILLING_DATABASE_URL"]
+
+    def customer(self, email: str = "ada@example.com") -> Customer:
+        """Make an account, as the command line does with these settings."""
+        settings = read_database_settings(self.settings)
+        made = manage_in(
+            settings.url,
+            lambda use_case: use_case.create(email=email, name=None),
+            behind_pgbouncer=settings.behind_pgbouncer,
+        )
+        view, new = asyncio.run(made)
+        return Customer(url=self.service.url, id=view.account.id, api_key=new.secret)
 
     def at(self, service: Service, customer: Customer) -> Customer:
         """Answer the same customer, speaking to another replica."""

@@ -101,12 +101,15 @@ def revoke_key(*, key: str, as_json: bool) -> None:
 def manage(do: Callable[[ManageAccounts], Awaitable[Answer]]) -> Answer:
     """Do something with accounts in the database of the settings."""
     with failures():
-        return asyncio.run(manage_in(read_database_settings(environment()).url, do))
+        settings = read_database_settings(environment())
+        return asyncio.run(manage_in(settings.url, do, behind_pgbouncer=settings.behind_pgbouncer))
 
 
-async def manage_in(database_url: str, do: Callable[[ManageAccounts], Awaitable[Answer]]) -> Answer:
+async def manage_in(
+    database_url: str, do: Callable[[ManageAccounts], Awaitable[Answer]], *, behind_pgbouncer: bool = False
+) -> Answer:
     """Do something with accounts in a database whose schema is current."""
-    database = await SqlDatabase.open(database_url)
+    database = await SqlDatabase.open(database_url, behind_pgbouncer=behind_pgbouncer)
     try:
         await database.check_schema()
         return await do(Container(database=database).manage_accounts())

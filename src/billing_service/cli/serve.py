@@ -89,7 +89,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 async def _check_schema(settings: DatabaseSettings) -> None:
-    database = await SqlDatabase.open(settings.url)
+    database = await SqlDatabase.open(settings.url, behind_pgbouncer=settings.behind_pgbouncer)
     try:
         await database.check_schema()
     finally:
