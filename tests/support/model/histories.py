@@ -59,8 +59,8 @@ class History:
         self.fetched: list[Fetch] = []
         self.written: dict[SubscriptionId, int] = {}
         self.duplicate_chance = self.dice.choice([0.0, 0.2, 0.5])
-        self.is_known_beforehand = self.dice.random() < 0.7
-        self.is_narrow = self.dice.random() < 0.3
+        self.is_known_beforehand = self.dice.random() < 0.5
+        self.is_narrow = self.dice.random() < 0.5
         """One subscription that goes back and forth: what it says now it may have said before."""
         weights: dict[Callable[[], None], int] = {
             self.happen: self.dice.choice([2, 4, 8]),
@@ -69,8 +69,8 @@ class History:
             self.claim: self.dice.choice([1, 4]),
             self.fetch: self.dice.choice([1, 4]),
             self.write: self.dice.choice([1, 4]),
-            self.ask: 1,
-            self.lose_lease: self.dice.choice([0, 1]),
+            self.ask: self.dice.choice([1, 3]),
+            self.lose_lease: self.dice.choice([0, 1, 2]),
         }
         self.actions = list(weights)
         self.weights = list(weights.values())
@@ -116,8 +116,8 @@ class History:
         self.told = len(self.stripe.outbox)
 
     def tick(self) -> None:
-        """Let a second pass at Stripe."""
-        self.stripe.tick()
+        """Let time pass: seconds, in which Stripe's clock and ours may be confused, or more."""
+        self.stripe.tick(self.dice.choice([1, 1, 2, 20]))
 
     def deliver(self) -> None:
         """Deliver some of what is on the way, in any order; some of it is sent again later."""
@@ -190,9 +190,8 @@ class History:
         elif throw < 0.3:
             self.stripe.arrange(account, price=price)
         else:
-            # Ours is known by its customer, which is recorded before its checkout begins, or by its metadata.
-            is_named = not self.is_known_beforehand or self.dice.random() < 0.7
-            self.stripe.check_out(account, price=price, is_trial=throw < 0.5, is_named=is_named)
+            # Where neither its customer nor its metadata tell whose it is, all is ignored until it is complete.
+            self.stripe.check_out(account, price=price, is_trial=throw < 0.5, is_named=self.dice.random() < 0.5)
 
     def _take(self) -> Delivery:
         index = self.dice.randrange(len(self.on_the_way))

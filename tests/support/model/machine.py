@@ -25,14 +25,15 @@ from support.model.stripe import ModelStripe
 from support.model.truth import Broken, check_converged, check_step
 
 ACCOUNTS = st.sampled_from([ANN, BOB])
-WAYS = st.sampled_from(["checkout", "trial", "by hand", "elsewhere"])
+WAYS = st.sampled_from(["checkout", "trial", "payment link", "by hand", "elsewhere"])
 PRICES = st.sampled_from([PRO, ENTERPRISE])
 INDEX = st.integers(0, 30)
 """Picks one of however many there are."""
 TROUBLES = st.sampled_from([None, None, None, "unreachable", "overloaded", "refused"])
 """What may come instead of Stripe's answer; mostly nothing."""
-PAUSES = st.sampled_from([0, 0, 0, 1, 2])
+PAUSES = st.sampled_from([0, 0, 0, 1, 2, 20])
 """How many seconds pass before something happens: mostly none."""
+SECOND = timedelta(seconds=1)
 MOSTLY_NOT = st.sampled_from([False] * 7 + [True])
 MOST_SUBSCRIPTIONS = 4
 PATIENCE = 50
@@ -85,7 +86,7 @@ class Convergence(RuleBasedStateMachine):
 
     @initialize(is_known=st.booleans(), way=WAYS, account=ACCOUNTS, price=PRICES)
     def begin(self, way: str, account: AccountId, price: PriceId, *, is_known: bool) -> None:
-        """Choose how customers are told apart: recorded before they buy, as ours are, or by their metadata."""
+        """Choose whether customers are recorded before they buy, as ours are, or are known by what Stripe says."""
         self.is_known_beforehand = is_known
         self._sell(way, account, price)
 
@@ -94,14 +95,14 @@ class Convergence(RuleBasedStateMachine):
     @precondition(lambda self: len(self.stripe.subscriptions) < MOST_SUBSCRIPTIONS)
     @rule(way=WAYS, account=ACCOUNTS, price=PRICES)
     def sell(self, way: str, account: AccountId, price: PriceId) -> None:
-        """Sell a subscription: by a checkout, with a trial, by hand, or by another application."""
+        """Sell a subscription: by a checkout, by a link that names nobody, by hand, or by another application."""
         self._sell(way, account, price)
 
     @precondition(lambda self: self.stripe.subscriptions)
     @rule(moves=st.lists(st.tuples(INDEX, INDEX, st.sampled_from([0, -1, 1])), min_size=1, max_size=4), pause=PAUSES)
     def move(self, moves: list[tuple[int, int, int]], pause: int) -> None:
         """Let a few things happen to subscriptions within one second."""
-        self.stripe.tick(pause)
+        self._pass(pause)
         for subscription, move, seconds in moves:
             id_ = _pick(list(self.stripe.subscriptions), subscription)
             if possible := self.stripe.moves(id_):
@@ -111,7 +112,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(subscription=INDEX, times=st.integers(1, 3), pause=PAUSES)
     def go_back_and_forth(self, subscription: int, times: int, pause: int) -> None:
         """Let a subscription say what it has said before."""
-        self.stripe.tick(pause)
+        self._pass(pause)
         id_ = _pick(list(self.stripe.subscriptions), subscription)
         for _ in range(times):
             if "toggle_cancellation" in self.stripe.moves(id_):
@@ -174,7 +175,7 @@ class Convergence(RuleBasedStateMachine):
     @rule()
     def lose_leases(self) -> None:
         """Let all leases run out while their workers go on."""
-        self.world.clock.advance(LEASE + timedelta(seconds=1))
+        self._pass(LEASE // SECOND + 1)
 
     # What must hold
 
@@ -213,8 +214,11 @@ class Convergence(RuleBasedStateMachine):
         else:
             if self.is_known_beforehand:
                 self.world.run(self._record(account))
-            is_named = not self.is_known_beforehand
-            self.stripe.check_out(account, price=price, is_trial=way == "trial", is_named=is_named)
+            self.stripe.check_out(account, price=price, is_trial=way == "trial", is_named=way != "payment link")
+
+    def _pass(self, seconds: int) -> None:
+        self.stripe.tick(seconds)
+        self.world.clock.advance(seconds * SECOND)
 
     def _deliver(self, batch: Sequence[Delivery]) -> None:
         for one, outcome in zip(batch, self.world.deliver(*batch), strict=True):
@@ -260,7 +264,7 @@ class Convergence(RuleBasedStateMachine):
                 self._finish_settling(0, None)
             if not self.world.store.tables.rereads:
                 return
-            self.world.clock.advance(timedelta(seconds=200))
+            self._pass(200)
             self.claimed.extend(self.world.run(self.world.settle.claim(limit=10)))
         raise Broken("the queue never empties")
 
