@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -80,12 +81,11 @@ def replicas_on(
         environment = {**settings_of(database_url, box.url), **(settings or {})}
         migrated = run_billing("migrate", settings=environment, folder=folder)
         assert migrated.returncode == 0, migrated.stderr
-        services: list[Service] = []
-        for port in ports:
-            service = Service(settings=environment, folder=folder, port=port)
-            services.append(service)
+        services = [Service(settings=environment, folder=folder, port=port) for port in ports]
+        for service in services:
             stack.callback(_end, service)
-            service.start()
+        with ThreadPoolExecutor() as starting:
+            list(starting.map(Service.start, services))
         yield Replicas(box=box, service=services[0], settings=environment, folder=folder, services=services)
 
 
