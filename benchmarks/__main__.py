@@ -32,7 +32,8 @@ OUTPUT = Path("build/benchmarks")
     help="Only this one; may be repeated.",
 )
 @click.option("--section", "sections", multiple=True, type=click.Choice(SECTIONS), help="Only this; may be repeated.")
-@click.option("--accounts", help="Numbers of accounts, such as 1000,100000.")
+@click.option("--accounts", help="Numbers of accounts for `growth`, such as 1000,100000.")
+@click.option("--connections", help="Numbers of connections, such as 1,64.")
 @click.option("--storm", type=int, help="Events of the storm after which memory is looked at.")
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Where to write to.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where databases are made: the disk that is measured.")
@@ -44,6 +45,7 @@ def main(
     kinds: Sequence[str],
     sections: Sequence[str],
     accounts: str | None,
+    connections: str | None,
     storm: int | None,
     output: Path,
     folder: Path | None,
@@ -60,16 +62,21 @@ def main(
         repetitions=repetitions or extent.repetitions,
         sections=tuple(sections) or extent.sections,
         accounts=tuple(map(int, accounts.split(","))) if accounts else extent.accounts,
+        connections=tuple(map(int, connections.split(","))) if connections else extent.connections,
         storm_events=storm or extent.storm_events,
     )
     wanted = [Kind(kind) for kind in kinds] or list(Kind)
     console = Console(width=None if Console().is_terminal else 180)
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="billing-benchmark-", dir=folder, ignore_cleanup_errors=True) as made:
-        # As root, PostgreSQL runs as another user, who must get in.
-        Path(made).chmod(0o755)
-        measured = list(_measure(console, wanted, extent, Path(made)))
-    _write(console, measured, extent, output)
+    measured: list[Measured] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="billing-benchmark-", dir=folder, ignore_cleanup_errors=True) as made:
+            # As root, PostgreSQL runs as another user, who must get in.
+            Path(made).chmod(0o755)
+            measured.extend(_measure(console, wanted, extent, Path(made)))
+    finally:
+        # Also when it is stopped half-way: what was measured until then is in the list.
+        _write(console, measured, extent, output)
 
 
 def _measure(console: Console, kinds: Sequence[Kind], extent: Extent, folder: Path) -> Iterator[Measured]:

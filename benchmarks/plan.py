@@ -24,8 +24,10 @@ class Extent:
     repetitions: int
     connections: tuple[int, ...]
     accounts: tuple[int, ...]
-    """The first number is that of all sections but `growth`."""
+    """In the database, for `growth`."""
     storm_events: int
+    usual_accounts: int = 20_000
+    """In the database, for everything else: so many that no account has two events in flight at a time."""
     sections: tuple[str, ...] = SECTIONS
 
 
@@ -128,7 +130,7 @@ class Measuring:
             )
 
     def _start(self) -> Iterator[Measured]:
-        accounts = self._extent.accounts[0]
+        accounts = self._extent.usual_accounts
         self._databases.prepare(accounts)
         taken: dict[Target, list[float]] = {target: [] for target in PAIR}
         for target in PAIR * self._extent.repetitions:
@@ -147,7 +149,7 @@ class Measuring:
         self, targets: Sequence[Target], *, workers: int = 1, accounts: int | None = None, warmed_up: bool = True
     ) -> Generator[tuple[Arena, list[Run]]]:
         runs: list[Run] = []
-        place = Place(kind=self._databases.kind, accounts=accounts or self._extent.accounts[0], workers=workers)
+        place = Place(kind=self._databases.kind, accounts=accounts or self._extent.usual_accounts, workers=workers)
         seconds = self._extent.seconds
         with arena(self._databases, place, targets, folder=self._folder, seconds=seconds, told=runs.append) as ring:
             if warmed_up:
