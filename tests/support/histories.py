@@ -37,10 +37,10 @@ class Histories:
         """Take the seed."""
         self._random = random.Random(self.seed)
 
-    def subscribe(self, count: int) -> None:
+    def subscribe(self, count: int, *, prefix: str = "ada") -> None:
         """Make accounts and have each buy the pro plan."""
         for number in range(count):
-            customer = self.world.customer(f"ada{number}@example.com")
+            customer = self.world.customer(f"{prefix}{number}@example.com")
             session = customer.checkout()
             self.world.box.control.pay(session)
             bought = stripe_get(self.world.box, f"/v1/checkout/sessions/{session}")["subscription"]
