@@ -49,6 +49,7 @@ class PostgresNode:
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict[str, str])
     process: subprocess.Popen[bytes] | None = None
+    _frozen: list[int] = field(default_factory=list[int])
 
     @property
     def host(self) -> str:
@@ -124,8 +125,24 @@ class PostgresNode:
         """End it without saying good-bye to anybody (`pg_ctl stop -m immediate`); it will recover when it starts."""
         self._end(signal.SIGQUIT)
 
+    def freeze(self) -> None:
+        """Have it fall silent, without closing a connection, as a machine does that is cut off."""
+        assert self.process is not None
+        postmaster = self.process.pid
+        # The postmaster first, so that it makes no more children.
+        os.kill(postmaster, signal.SIGSTOP)
+        children = ["ps", "-o", "pid=", "--ppid", str(postmaster)]
+        listed = subprocess.run(children, capture_output=True, text=True, check=True)
+        self._frozen = [postmaster, *map(int, listed.stdout.split())]
+        for process in self._frozen[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
+
     def stop(self) -> None:
         """End it in an orderly way, whoever is connected."""
+        for process in self._frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
         self._end(signal.SIGINT)
 
     def promote(self) -> None:

@@ -1,7 +1,7 @@
 """One connection to PostgreSQL, used on asyncpg itself, and a transaction on it."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,9 +56,10 @@ class PostgresSession:
 class PooledConnection:
     """A connection of the pool's."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        """Use this one."""
+    def __init__(self, connection: AsyncConnection, on_silence: Callable[[], None]) -> None:
+        """Use this one; `on_silence` is called when the server has not answered in time."""
         self._connection = connection
+        self._on_silence = on_silence
         self._driver: Any = None
 
     async def driver(self) -> Any:
@@ -81,6 +82,9 @@ class PooledConnection:
             # The server did not answer in time: who knows what it is doing on this connection.
             or isinstance(error, TimeoutError)
         )
+        if isinstance(error, TimeoutError):
+            self.abandon()
+            self._on_silence()
         if is_lost:
             self._driver = None
             await self._connection.invalidate()

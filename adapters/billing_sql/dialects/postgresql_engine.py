@@ -1,9 +1,10 @@
 """PostgreSQL through asyncpg: one pool for transactions, a small one for reads without any."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any, cast
+from weakref import WeakSet
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.dialects import registry
@@ -66,8 +67,8 @@ class PostgresEngine:
         self.difference = PostgresDifference(asyncpg)
         self._begin = _BEGIN
         self._limits = limits
-        connect = _connector(asyncpg, address, limits)
-        self._transactions = _engine(connect, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
+        self._hosts = Hosts(asyncpg, address, limits)
+        self._transactions = _engine(self._hosts, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
         if limits.behind_pgbouncer:
             # There the time-outs are set for each transaction: what is set for a session would be anybody's.
             limit_transaction = _limit_transaction(limits)
@@ -76,18 +77,22 @@ class PostgresEngine:
             # Outside of a transaction each message may reach another server, so that a read needs one, too.
             self._reads = self._transactions
         else:
-            self._reads = _engine(connect, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+            self._reads = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
 
     async def read(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
         async with self._reads.connect() as connection:
-            return await _run(connection, work)
+            return await self._run(connection, work)
 
     async def write(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
         async with self._transactions.connect() as connection:
-            answer = await _run(connection, work)
-            await connection.commit()
+            answer = await self._run(connection, work)
+            try:
+                await connection.commit()
+            except TimeoutError:
+                self._hosts.distrust()
+                raise
         return answer
 
     async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
@@ -96,14 +101,16 @@ class PostgresEngine:
             async with self.transaction() as transaction:
                 return await transaction.run(lambda session: session.execute(statement, parameters))
         async with self._reads.connect() as connection:
-            return await _ask(PooledConnection(connection), statement, parameters)
+            return await _ask(PooledConnection(connection, self._hosts.distrust), statement, parameters)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
         """See `Engine`."""
         async with self._transactions.connect() as connection:
             transaction = PostgresTransaction(
-                PooledConnection(connection), self._begin, commit_seconds=self._limits.statement_seconds
+                PooledConnection(connection, self._hosts.distrust),
+                self._begin,
+                commit_seconds=self._limits.statement_seconds,
             )
             try:
                 yield transaction
@@ -120,20 +127,20 @@ class PostgresEngine:
         await self._transactions.dispose()
         await self._reads.dispose()
 
-
-async def _run(connection: AsyncConnection, work: Work[Answer]) -> Answer:
-    """Do work; once again, if the connection turned out to have been cut: then nothing of it is done."""
-    try:
-        return await connection.run_sync(work)
-    except TimeoutError:
-        # The server did not answer in time: who knows what it is doing on this connection.
-        await connection.invalidate()
-        raise
-    except DBAPIError as error:
-        if not error.connection_invalidated:
+    async def _run(self, connection: AsyncConnection, work: Work[Answer]) -> Answer:
+        """Do work; once again, if the connection turned out to have been cut: then nothing of it is done."""
+        try:
+            return await connection.run_sync(work)
+        except TimeoutError:
+            # The server did not answer in time: who knows what it is doing on this connection.
+            self._hosts.distrust()
+            await connection.invalidate()
             raise
-    await connection.rollback()
-    return await connection.run_sync(work)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        await connection.rollback()
+        return await connection.run_sync(work)
 
 
 async def _ask(connection: PooledConnection, statement: Prepared, parameters: Parameters) -> list[Row]:
@@ -146,12 +153,10 @@ async def _ask(connection: PooledConnection, statement: Prepared, parameters: Pa
     return await PostgresSession(await connection.driver()).execute(statement, parameters)
 
 
-def _engine(
-    connect: Callable[[], Awaitable[Any]], limits: Limits, *, pool_size: int, isolation_level: Any
-) -> AsyncEngine:
+def _engine(hosts: "Hosts", limits: Limits, *, pool_size: int, isolation_level: Any) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+billing://",
-        async_creator=connect,
+        async_creator=hosts.connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=limits.wait_seconds,
@@ -178,33 +183,57 @@ def _driver() -> Any:
         raise DatabaseUnusable("PostgreSQL needs the driver asyncpg: install billing-service[postgres]") from None
 
 
-def _connector(asyncpg: Any, address: PostgresAddress, limits: Limits) -> Callable[..., Awaitable[Any]]:
-    """Answer what makes a connection: to the host that took the last one, else to the first one that takes it."""
-    urls = list(address.urls)
+class Hosts:
+    """Makes the connections, and gives them up together."""
 
-    async def connect(**_: object) -> Any:
+    def __init__(self, asyncpg: Any, address: PostgresAddress, limits: Limits) -> None:
+        """Connect to the hosts of `address`."""
+        self._asyncpg = asyncpg
+        self._urls = list(address.urls)
+        self._limits = limits
+        self._connections: WeakSet[Any] = WeakSet()
+
+    async def connect(self, **_: object) -> Any:
+        """Connect to the host that took the last connection, else to the first one that takes it."""
         trouble: Exception | None = None
-        for url in tuple(urls):
+        for url in tuple(self._urls):
             try:
-                connection = await asyncpg.connect(
-                    url,
-                    timeout=limits.connect_seconds,
-                    command_timeout=limits.statement_seconds + GRACE_SECONDS,
-                    statement_cache_size=0 if limits.behind_pgbouncer else 200,
-                    max_cached_statement_lifetime=0,
-                    max_cacheable_statement_size=0,
-                    server_settings=None if limits.behind_pgbouncer else _server_settings(limits),
-                )
+                connection = await self._connect_to(url)
             # The last kind is a host that answers but does not take writes, such as a standby named first.
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except (
+                OSError,
+                self._asyncpg.PostgresError,
+                self._asyncpg.InterfaceError,
+                self._asyncpg.InternalClientError,
+            ) as error:
                 trouble = error
             else:
-                urls.remove(url)
-                urls.insert(0, url)
+                self._urls.remove(url)
+                self._urls.insert(0, url)
+                self._connections.add(connection)
                 return connection
         raise trouble or OSError("no host to connect to")
 
-    return connect
+    def distrust(self) -> None:
+        """Cut what is connected and not in a transaction, after a server has been silent.
+
+        It may be gone without having closed anything, and each connection would have to wait for it once more.
+        """
+        for connection in tuple(self._connections):
+            if not connection.is_closed() and not connection.is_in_transaction():
+                connection.terminate()
+
+    async def _connect_to(self, url: str) -> Any:
+        limits = self._limits
+        return await self._asyncpg.connect(
+            url,
+            timeout=limits.connect_seconds,
+            command_timeout=limits.statement_seconds + GRACE_SECONDS,
+            statement_cache_size=0 if limits.behind_pgbouncer else 200,
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
+            server_settings=None if limits.behind_pgbouncer else _server_settings(limits),
+        )
 
 
 def _server_settings(limits: Limits) -> Mapping[str, str]:
