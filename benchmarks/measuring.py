@@ -76,12 +76,12 @@ class Arena:
     fastest: dict[Workload, float] = field(default_factory=dict[Workload, float])
 
     def measure(self, section: str, workload: Workload, connections: int, *, repetitions: int) -> None:
-        """Let the servers take turns: A B, B A, A B, ... with the same requests for all of them."""
-        known: set[str] = set()
+        """Let the servers take turns: A B C, B C A, C A B, ... with the same requests for all of them."""
         for repetition in range(repetitions):
             corpus, first = self._corpus(workload)
-            for side in self.sides if repetition % 2 == 0 else self.sides[::-1]:
-                if first is not None and side.database not in known:
+            turn = repetition % len(self.sides)
+            for side in (*self.sides[turn:], *self.sides[:turn]):
+                if first is not None:
                     self._note(side, load.send_all(first, port=side.server.port), unheard=0)
                 self.told(self._run(section, workload, connections, side, corpus))
 

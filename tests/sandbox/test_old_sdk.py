@@ -1,5 +1,6 @@
 """An SDK of an older major version, in an environment of its own, against the same sandbox."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -48,9 +49,12 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", f"stripe=={VERSION}"]
+    # A constraint on this environment's own SDK is not meant for the old one's.
+    unconstrained = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
     try:
         done = subprocess.run(
             [*command, "--disable-pip-version-check", "--retries", "1", "--timeout", "10"],
+            env=unconstrained,
             capture_output=True,
             text=True,
             timeout=INSTALL_SECONDS,

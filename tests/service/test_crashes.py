@@ -81,7 +81,7 @@ def test_killed_while_it_reads_a_subscription_again(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as rows:
             assert rows.execute("SELECT count(*) FROM rereads").fetchone() == (1,)
             # An hour passes for the lease, and for nothing else.
-            rows.execute("UPDATE rereads SET leased_until = 0")
+            rows.execute("UPDATE rereads SET leased_until = 1")
         world.service.start()
         seen = customer.wait_for(plan="pro", status="active")
         assert seen["current_period_end"] is not None
