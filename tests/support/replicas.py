@@ -37,6 +37,13 @@ PATIENT_SENDER: Mapping[str, Any] = {
 """How a sender behaves that gives nothing up: each event goes out twice at once, in shuffled groups, until taken."""
 
 
+EXPECTED_REFUSALS = frozenset({503, "ReadError", "RemoteProtocolError"})
+"""What a sender may see of a service whose database is in trouble.
+
+The errors are those of a connection that has been idle, and that the service closes just when it is used again.
+"""
+
+
 @dataclass(kw_only=True)
 class Replicas(World):
     """A sandbox that sends each event to each of several service processes, all on one database."""
@@ -257,9 +264,9 @@ def had_effect(attempt: Attempt) -> bool:
 
 
 def refusals(attempts: Sequence[Attempt]) -> Counter[int | str]:
-    """Count the answers other than 2xx by status, or by error where there was no answer."""
+    """Count the answers other than 2xx by status, or by the error's name where there was no answer."""
     return Counter(
-        attempt.error or "no answer" if attempt.status is None else attempt.status
+        (attempt.error or "no answer").partition(":")[0] if attempt.status is None else attempt.status
         for attempt in attempts
         if not is_taken(attempt)
     )
