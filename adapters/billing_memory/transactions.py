@@ -9,7 +9,7 @@ from datetime import datetime
 from billing.accounts import Customer
 from billing.errors import Conflict, StoreUnavailable
 from billing.identifiers import AccountId, CustomerId
-from billing.ports import Changes, Claims, Loaded, Reread
+from billing.ports import Answer, Changes, Claims, Decide, Loaded, Reread
 from billing.subscription import Subscription
 from billing_memory.store import CustomerRow, MemoryStore, RereadRow, Tables
 
@@ -99,6 +99,14 @@ class MemoryTransactions:
         """See `billing.ports.Transactions`."""
         async with self._store.turn() as tables:
             yield MemoryUnitOfWork(self._store, tables)
+
+    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+        """See `billing.ports.Transactions`."""
+        async with self.begin() as transaction:
+            changes, answer = decide(await transaction.load(claims))
+            await transaction.save(changes)
+            await transaction.commit()
+        return changes, answer
 
 
 def mark_deleted(tables: Tables, id_: CustomerId) -> None:

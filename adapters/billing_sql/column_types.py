@@ -6,6 +6,7 @@ and the domain count in seconds, microseconds for due times and leases. Tiers an
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import floor
 from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import BigInteger, Text
@@ -17,7 +18,6 @@ from billing.subscription import Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_SECOND = timedelta(seconds=1)
 _TIERS: Mapping[str, Tier] = {tier.slug: tier for tier in Tier}
 _SLUGS: Mapping[Tier, str] = {tier: tier.slug for tier in Tier}
 _STATUSES: Mapping[str, Status] = {status.value: status for status in Status}
@@ -27,7 +27,7 @@ class Conversion(Protocol):
     """Turns a value into another one."""
 
     def __call__(self, value: Any) -> Any:
-        """Convert; `None` stays `None`."""
+        """Convert; `None` stays `None`, so that it need not be converted."""
         ...
 
 
@@ -47,14 +47,14 @@ class _Stored(TypeDecorator[Any]):
         return self.conversions[1]
 
 
-def _since_epoch(time: datetime) -> timedelta:
+def _aware(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise ValueError(f"{time} has no time zone")
-    return time - _EPOCH
+    return time
 
 
 def _to_seconds(value: datetime | None) -> int | None:
-    return None if value is None else _since_epoch(value) // _SECOND
+    return None if value is None else floor(_aware(value).timestamp())
 
 
 def _from_seconds(value: int | None) -> datetime | None:
@@ -62,7 +62,7 @@ def _from_seconds(value: int | None) -> datetime | None:
 
 
 def _to_microseconds(value: datetime | None) -> int | None:
-    return None if value is None else _since_epoch(value) // _MICROSECOND
+    return None if value is None else (_aware(value) - _EPOCH) // _MICROSECOND
 
 
 def _from_microseconds(value: int | None) -> datetime | None:

@@ -1,12 +1,14 @@
 """What a transaction ends with: its changes are written, one statement for each table that is concerned."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import CTE, bindparam, case, delete, func, select, update
 from sqlalchemy.sql.expression import Delete, Insert, Update
 
+from billing.identifiers import AccountId
 from billing.ports import Changes, DecidedEvent
 from billing_sql.dialects.difference import Difference, Rows, Write
 from billing_sql.rows import STANDING, SUBSCRIPTION, columns_of, standing_row, subscription_row
@@ -30,6 +32,8 @@ class Saving:
         self.write_all = difference.write_all
         self._texts = difference.texts
         self._events = _Insert.events(difference)
+        self._guard = difference.rows("guarded", columns_of(accounts, "id", "version"))
+        self._guarded_events = _Insert.events(difference, _locked(self._guard)) if difference.locks_rows else None
         self._subscriptions = _Insert.subscriptions(difference)
         self._standings = _Insert.standings(difference)
         self._rereads = _Insert.rereads(difference)
@@ -40,6 +44,9 @@ class Saving:
             difference.among(checkout_attempts.c.session_id, "closed")
         )
         self._drop_attempts = delete(checkout_attempts).where(difference.among(checkout_attempts.c.customer_id, "gone"))
+        self._touch_accounts = (
+            update(accounts).where(difference.among(accounts.c.id, "touched")).values(version=accounts.c.version + 1)
+        )
         self._delete_customers = (
             update(customers).where(difference.among(customers.c.customer_id, "gone")).values(is_deleted=True)
         )
@@ -50,6 +57,7 @@ class Saving:
         decided = sorted(changes.events, key=lambda event: event.delivery.id)
         counted = Counter(changes.alerts)
         gone = changes.customers_deleted
+        touched = _accounts_of(changes) - changes.standings.keys()
         rows: list[tuple[_Insert, list[tuple[object, ...]]]] = [
             (self._events, [_event_row(event, at) for event in decided]),
             (self._subscriptions, [subscription_row(held) for _, held in sorted(changes.subscriptions.items())]),
@@ -60,6 +68,7 @@ class Saving:
         ]
         texts: list[tuple[Update | Delete, str, set[Any]]] = [
             (self._forget_failures, "done", {event.delivery.id for event in decided}),
+            (self._touch_accounts, "touched", touched),
             (self._close_sessions, "closed", changes.sessions_closed),
             (self._delete_customers, "gone", gone),
             (self._drop_attempts, "gone", gone),
@@ -68,6 +77,41 @@ class Saving:
             *((insert.statement, insert.rows.bind(values)) for insert, values in rows if values),
             *((statement, {name: self._texts(values)}) for statement, name, values in texts if values),
         ]
+
+    def guarded_writes(self, changes: Changes, versions: Mapping[AccountId, int]) -> list[Write] | None:
+        """Answer what to execute without having locked anything; `None` if that cannot be.
+
+        It is one statement, which takes the locks itself, in their order. It is a `Conflict`, and writes nothing,
+        unless every account concerned still has its version.
+        """
+        if changes.customers or changes.customers_deleted or changes.sessions_closed:
+            # What these rows depend on is written without moving an account's version.
+            return None
+        writes = self.writes(changes)
+        concerned = sorted(_accounts_of(changes))
+        if not concerned:
+            return writes
+        if not changes.events or not versions.keys() >= set(concerned) or self._guarded_events is None:
+            return None
+        (_, rows), *others = writes
+        guard = self._guard.bind([(id_, versions[id_]) for id_ in concerned])
+        return [(self._guarded_events.statement, {**rows, **guard, "expected": len(concerned)}), *others]
+
+
+def _accounts_of(changes: Changes) -> set[AccountId]:
+    return {held.account for held in changes.subscriptions.values()}
+
+
+def _locked(guard: Rows) -> CTE:
+    """Lock the accounts that still have the version they had, in the order of their ids."""
+    id_, version = guard.columns["id"], guard.columns["version"]
+    return (
+        select(accounts.c.id)
+        .where(accounts.c.id == id_, accounts.c.version == version)
+        .order_by(accounts.c.id)
+        .with_for_update(key_share=True, of=accounts)
+        .cte("locked")
+    )
 
 
 def _event_row(event: DecidedEvent, at: datetime) -> tuple[object, ...]:
@@ -92,11 +136,18 @@ class _Insert:
         self.rows = rows
 
     @classmethod
-    def events(cls, difference: Difference) -> "_Insert":
-        """Insert; an id that is there already is an error."""
+    def events(cls, difference: Difference, locked: CTE | None = None) -> "_Insert":
+        """Insert; an id that is there already is an error.
+
+        So is it that fewer accounts could be locked than `expected`: then the outcome, which may not be, is NULL.
+        """
         names = ["id", "type", "created", "received_at", "outcome", "account_id", "subscription_id", "payload"]
         rows = difference.rows("event", columns_of(events, *names))
-        return cls(difference.insert(events).from_select(names, rows.select(*rows.columns.values())), rows)
+        columns = dict(rows.columns)
+        if locked is not None:
+            all_are_locked = select(func.count()).select_from(locked).scalar_subquery() == bindparam("expected")
+            columns["outcome"] = case((all_are_locked, columns["outcome"]), else_=None)
+        return cls(difference.insert(events).from_select(names, rows.select(*columns.values())), rows)
 
     @classmethod
     def subscriptions(cls, difference: Difference) -> "_Insert":
@@ -121,7 +172,7 @@ class _Insert:
         statement = (
             update(accounts)
             .where(accounts.c.id == new["id"])
-            .values({column.name: new[column.name] for column in STANDING})
+            .values({**{column.name: new[column.name] for column in STANDING}, "version": accounts.c.version + 1})
         )
         return cls(statement, rows)
 

@@ -5,7 +5,7 @@ It is written down here so that a service that starts need not load Alembic.
 
 from sqlalchemy import Connection, inspect, text
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All revisions, oldest first."""
 HEAD = REVISIONS[-1]
 

@@ -42,6 +42,9 @@ accounts = Table(
     Column("status", StatusSlug),
     Column("current_period_end", EpochSeconds),
     Column("cancel_at_period_end", Boolean),
+    # Counts what was written about the account's subscriptions, so that whoever read them without a lock can tell
+    # whether they are still the same.
+    Column("version", BigInteger, nullable=False, server_default="0"),
 )
 
 api_keys = Table(

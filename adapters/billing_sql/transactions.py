@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import bindparam, delete
 
-from billing.errors import StoreUnavailable
-from billing.ports import Changes, Claims, Loaded, Reread
+from billing.errors import Conflict, StoreUnavailable
+from billing.ports import Answer, Changes, Claims, Decide, Loaded, Reread
 from billing_sql.database import SqlDatabase
-from billing_sql.dialects.engine import Transaction
-from billing_sql.dialects.prepared import Prepared
+from billing_sql.dialects.engine import Statements, Transaction
+from billing_sql.dialects.prepared import Prepared, Session
 from billing_sql.finding import Finding
 from billing_sql.saving import Saving
 from billing_sql.tables import rereads
@@ -34,6 +34,53 @@ class SqlTransactions:
         async with self._database.transaction() as transaction:
             yield SqlUnitOfWork(transaction, self._finding, self._saving, self._finish_reread)
 
+    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+        """See `billing.ports.Transactions`.
+
+        Where a round trip costs something, it is first tried in two: read without locks, decide, and write in one
+        statement that takes the locks and fails if an account has been written since. Then it is done with locks.
+        """
+        statements = self._database.statements()
+        if statements is not None:
+            async with statements as two:
+                decided = await self._update_at_a_guess(two, claims, decide)
+            if decided is not None:
+                return decided
+        for _ in range(ROUNDS):
+            decided = await self._database.transact(lambda session: self._update_locked(session, claims, decide))
+            if decided is not None:
+                return decided
+        raise StoreUnavailable
+
+    async def _update_at_a_guess(
+        self, statements: Statements, claims: Claims, decide: Decide[Answer]
+    ) -> tuple[Changes, Answer] | None:
+        """Answer `None` if this needs locks."""
+        found = await statements.read(lambda session: self._finding.look(session, claims))
+        changes, answer = decide(found.loaded)
+        writes = self._saving.guarded_writes(changes, found.versions)
+        if writes is None:
+            return None
+        if writes:
+            try:
+                await statements.write(lambda session: self._saving.write_all(session, writes))
+            except Conflict:
+                return None
+        return changes, answer
+
+    async def _update_locked(
+        self, session: Session, claims: Claims, decide: Decide[Answer]
+    ) -> tuple[Changes, Answer] | None:
+        """Answer `None` if the locks were not enough. See `SqlUnitOfWork.load`."""
+        loaded = await self._finding.lock_and_look(session, claims)
+        if loaded is None:
+            return None
+        changes, answer = decide(loaded)
+        writes = self._saving.writes(changes)
+        if writes:
+            await self._saving.write_all(session, writes)
+        return changes, answer
+
 
 class SqlUnitOfWork:
     """One transaction."""
@@ -54,7 +101,7 @@ class SqlUnitOfWork:
         if claims == _NOTHING:
             return _FOUND_NOTHING
         for _ in range(ROUNDS):
-            loaded = await self._transaction.run(lambda session: self._finding.find(session, claims))
+            loaded = await self._transaction.run(lambda session: self._finding.lock_and_look(session, claims))
             if loaded is not None:
                 return loaded
             await self._transaction.restart()

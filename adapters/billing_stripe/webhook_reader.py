@@ -45,7 +45,7 @@ _KIND = Decoder(Kind)
 
 
 class StripeWebhookReader:
-    """Verifies a webhook with the SDK, then decodes as little of it as the domain needs."""
+    """Verifies a webhook, then decodes as little of it as the domain needs."""
 
     def __init__(self, *, secrets: tuple[str, ...], livemode: bool, clock: Clock) -> None:
         """Take the endpoint's signing secrets (several while one is rolled over) and the mode of the API key.
@@ -57,7 +57,7 @@ class StripeWebhookReader:
             raise ValueError("a webhook signing secret is needed")
         if not all(secret and secret.isascii() and secret.isprintable() and " " not in secret for secret in secrets):
             raise ValueError("a webhook signing secret is empty, or has characters that no secret of Stripe's has")
-        self._secrets = secrets
+        self._secrets = tuple(secret.encode() for secret in secrets)
         self._livemode = livemode
         self._clock = clock
 

@@ -104,34 +104,20 @@ def decide(
 
     `created` is the event's own, in whole seconds UTC; `current` is what we hold of the subscription it is about.
     """
-    decision = _judge(current, event, created=created, account=account, catalogue=catalogue)
-    if decision.state is None:
-        return decision
     version = current.version + 1 if current else 1
-    return replace(decision, state=replace(decision.state, version=version))
-
-
-def _judge(
-    current: Subscription | None,
-    event: SubscriptionEvent,
-    *,
-    created: datetime,
-    account: AccountId,
-    catalogue: Catalogue,
-) -> Decision:
     match event:
         case SubscriptionEnded(snapshot=snapshot):
-            return _end(current, snapshot, created=created, account=account, catalogue=catalogue)
+            return _end(current, snapshot, version=version, created=created, account=account, catalogue=catalogue)
         case CustomerDeleted():
-            return _end_with_customer(current)
+            return _end_with_customer(current, version=version)
         case _ if current is not None and current.status.has_ended:
-            return Decision(state=current, outcome=Outcome.STALE)
+            return Decision(state=replace(current, version=version), outcome=Outcome.STALE)
         case SubscriptionChanged(snapshot=snapshot):
-            return _change(current, snapshot, created=created, account=account, catalogue=catalogue)
+            return _change(current, snapshot, version=version, created=created, account=account, catalogue=catalogue)
         case CheckoutCompleted():
-            return _complete_checkout(current, event, created=created, account=account)
+            return _complete_checkout(current, event, version=version, created=created, account=account)
         case PaymentFailed():
-            return _fail_payment(current, event, created=created, account=account)
+            return _fail_payment(current, event, version=version, created=created, account=account)
         case _:
             assert_never(event)
 
@@ -140,6 +126,7 @@ def _end(
     current: Subscription | None,
     snapshot: Snapshot,
     *,
+    version: int,
     created: datetime,
     account: AccountId,
     catalogue: Catalogue,
@@ -149,18 +136,19 @@ def _end(
     return _adopt(
         current,
         replace(snapshot, status=status),
+        version=version,
         as_of=_later(current, created),
         account=account,
         catalogue=catalogue,
     )
 
 
-def _end_with_customer(current: Subscription | None) -> Decision:
+def _end_with_customer(current: Subscription | None, *, version: int) -> Decision:
     if current is None:
         return Decision(state=None, outcome=Outcome.IGNORED)
     if current.status.has_ended:
-        return Decision(state=current, outcome=Outcome.UNCHANGED)
-    ended = replace(current, status=Status.CANCELED, cancel_at_period_end=False)
+        return Decision(state=replace(current, version=version), outcome=Outcome.UNCHANGED)
+    ended = replace(current, status=Status.CANCELED, cancel_at_period_end=False, version=version)
     # The event tells of the customer only; what the subscription's last day was, Stripe knows.
     return Decision(state=ended, outcome=Outcome.APPLIED, reread=True)
 
@@ -169,13 +157,14 @@ def _change(
     current: Subscription | None,
     snapshot: Snapshot,
     *,
+    version: int,
     created: datetime,
     account: AccountId,
     catalogue: Catalogue,
 ) -> Decision:
     if current is not None and current.as_of is not None and created < current.as_of:
-        return Decision(state=current, outcome=Outcome.STALE, reread=True)
-    decision = _adopt(current, snapshot, as_of=created, account=account, catalogue=catalogue)
+        return Decision(state=replace(current, version=version), outcome=Outcome.STALE, reread=True)
+    decision = _adopt(current, snapshot, version=version, as_of=created, account=account, catalogue=catalogue)
     if decision.outcome is Outcome.APPLIED and current is not None and _is_in_doubt(current, created):
         return replace(decision, reread=True)
     return decision
@@ -189,13 +178,13 @@ def _is_in_doubt(current: Subscription, created: datetime) -> bool:
 
 
 def _complete_checkout(
-    current: Subscription | None, event: CheckoutCompleted, *, created: datetime, account: AccountId
+    current: Subscription | None, event: CheckoutCompleted, *, version: int, created: datetime, account: AccountId
 ) -> Decision:
     if current is not None and not current.is_only_heard_of:
         # Known by snapshots, whose word is better; but what was sold counts where no price of it was understood.
         tier = current.tier or event.tier
         outcome = Outcome.UNCHANGED if tier is current.tier else Outcome.APPLIED
-        return Decision(state=replace(current, tier=tier), outcome=outcome, reread=True)
+        return Decision(state=replace(current, tier=tier, version=version), outcome=outcome, reread=True)
     # A session has no period end, and its tier is what was sold, not what is subscribed now: hence the re-read.
     bought = Subscription(
         id=event.subscription,
@@ -207,26 +196,28 @@ def _complete_checkout(
         cancel_at_period_end=False,
         started_at=created,
         as_of=created,
-        version=0,
+        version=version,
     )
     return Decision(state=bought, outcome=Outcome.APPLIED, reread=True)
 
 
 def _fail_payment(
-    current: Subscription | None, event: PaymentFailed, *, created: datetime, account: AccountId
+    current: Subscription | None, event: PaymentFailed, *, version: int, created: datetime, account: AccountId
 ) -> Decision:
     if current is None:
-        return Decision(state=_heard_of(event, created=created, account=account), outcome=Outcome.APPLIED, reread=True)
+        heard_of = _heard_of(event, version=version, created=created, account=account)
+        return Decision(state=heard_of, outcome=Outcome.APPLIED, reread=True)
+    counted = replace(current, version=version)
     if current.as_of is not None and created < current.as_of:
-        return Decision(state=current, outcome=Outcome.STALE, reread=True)
+        return Decision(state=counted, outcome=Outcome.STALE, reread=True)
     if current.status not in (Status.ACTIVE, Status.TRIALING):
         # A first invoice leaves `incomplete`; `unpaid`, `paused` and `past_due` stay what they are.
-        return Decision(state=current, outcome=Outcome.UNCHANGED, reread=True)
+        return Decision(state=counted, outcome=Outcome.UNCHANGED, reread=True)
     # An invoice is no snapshot: `as_of` stays, so that the subscription's own word of this second still counts.
-    return Decision(state=replace(current, status=Status.PAST_DUE), outcome=Outcome.APPLIED, reread=True)
+    return Decision(state=replace(counted, status=Status.PAST_DUE), outcome=Outcome.APPLIED, reread=True)
 
 
-def _heard_of(event: PaymentFailed, *, created: datetime, account: AccountId) -> Subscription:
+def _heard_of(event: PaymentFailed, *, version: int, created: datetime, account: AccountId) -> Subscription:
     """Hold a place for a subscription that only an invoice has named, so that its version can move."""
     return Subscription(
         id=event.subscription,
@@ -238,7 +229,7 @@ def _heard_of(event: PaymentFailed, *, created: datetime, account: AccountId) ->
         cancel_at_period_end=False,
         started_at=created,
         as_of=None,
-        version=0,
+        version=version,
     )
 
 
@@ -253,8 +244,8 @@ def settle(
     """
     if current is not None and current.status.has_ended and not snapshot.status.has_ended:
         return Decision(state=current, outcome=Outcome.STALE)
-    as_of = current.as_of if current else None
-    decision = _adopt(current, snapshot, as_of=as_of, account=account, catalogue=catalogue)
+    as_of, version = (current.as_of, current.version) if current else (None, 0)
+    decision = _adopt(current, snapshot, version=version, as_of=as_of, account=account, catalogue=catalogue)
     state = replace(decision.state, read_at=read_at.replace(microsecond=0)) if decision.state else None
     return replace(decision, state=state, reread=False)
 
@@ -263,6 +254,7 @@ def _adopt(
     current: Subscription | None,
     snapshot: Snapshot,
     *,
+    version: int,
     as_of: datetime | None,
     account: AccountId,
     catalogue: Catalogue,
@@ -279,16 +271,28 @@ def _adopt(
         cancel_at_period_end=snapshot.cancel_at_period_end and not snapshot.status.has_ended,
         started_at=snapshot.started_at,
         as_of=as_of,
-        version=current.version if current else 0,
+        version=version,
         read_at=current.read_at if current else None,
     )
-    unchanged = current is not None and replace(state, as_of=current.as_of) == current
+    unchanged = current is not None and _word(state) == _word(current)
     alerts = _alerts(current, snapshot, tier_known=tier is not None)
     return Decision(
         state=state,
         outcome=Outcome.UNCHANGED if unchanged else Outcome.APPLIED,
         reread=tier is None,
         alerts=alerts,
+    )
+
+
+def _word(held: Subscription) -> tuple[object, ...]:
+    """Answer what Stripe says of a subscription, without when it said so and how often."""
+    return (
+        held.customer,
+        held.tier,
+        held.status,
+        held.period_end,
+        held.cancel_at_period_end,
+        held.started_at,
     )
 
 

@@ -104,7 +104,7 @@ class Ledger:
             standing = standing_of(after[account])
             if standing != self._loaded.standings.get(account):
                 self.changes.standings[account] = standing
-            if live_subscriptions(after[account]) > max(1, live_subscriptions(before.get(account, ()))):
+            if len(after[account]) > 1 and _pays_once_more(before.get(account, ()), after[account]):
                 self.changes.alerts.append((Alert.TWO_LIVE_SUBSCRIPTIONS, account))
         return self.changes
 
@@ -165,6 +165,11 @@ class Ledger:
             DecidedEvent(delivery=delivery, outcome=outcome, account=account, subscription=subscription)
         )
         return outcome
+
+
+def _pays_once_more(before: Iterable[Subscription], after: Iterable[Subscription]) -> bool:
+    """Whether an account has come to pay for more than one subscription, or for one more of them."""
+    return live_subscriptions(after) > max(1, live_subscriptions(before))
 
 
 def _subject(

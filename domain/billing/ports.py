@@ -5,11 +5,11 @@ one. All times are UTC and aware. Every method of a repository may raise `StoreU
 Stripe may raise `ProviderUnavailable` (retrying later may help) or `ProviderRefused` (it will not).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from billing.accounts import Account, AccountView, ApiKey, Customer
 from billing.checkout import CheckoutAttempt, CheckoutSession
@@ -227,11 +227,28 @@ class UnitOfWork(Protocol):
         ...
 
 
+Answer = TypeVar("Answer")
+Decide = Callable[[Loaded], tuple[Changes, Answer]]
+"""Decides what is written, by what was found, and what is answered."""
+
+
 class Transactions(Protocol):
     """Begins units of work."""
 
     def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin one; a read-only use of it need not commit."""
+        ...
+
+    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+        """Load, decide, save and commit in a unit of work of its own, and answer what was decided.
+
+        For work that waits for nothing between loading and saving, so that the store may choose the shortest way: it
+        need not lock before it knows that what was decided can be committed. What `decide` was given is true until
+        the commit. It must be pure: it may be called several times and in another thread, and only what it decided
+        last is written. Changes that are empty are not written.
+
+        Must raise what `load`, `save` and `commit` raise. Whatever `decide` raises leaves nothing written.
+        """
         ...
 
 

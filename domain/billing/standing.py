@@ -43,6 +43,8 @@ def decisive(subscriptions: Iterable[Subscription]) -> Subscription | None:
     on the order of the rows.
     """
     known = [subscription for subscription in subscriptions if not subscription.is_only_heard_of]
+    if len(known) == 1:
+        return known[0]
     return max(known, key=_rank, default=None)
 
 

@@ -1,7 +1,6 @@
 """From a webhook's bytes to its committed effect."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,7 +10,7 @@ from billing.events import Delivery, Unhandled
 from billing.idempotency import Alert, Outcome
 from billing.identifiers import EventId, SubscriptionId
 from billing.plans import Tier
-from billing.ports import Changes, Claims, FailedEvent, Loaded, Reread, UndecodableEvent, UnitOfWork
+from billing.ports import Answer, Changes, Claims, Decide, FailedEvent, UndecodableEvent, UnitOfWork
 from billing.use_cases.receive_events import ReceiveWebhook
 from billing_memory import MemoryInbox, MemoryTransactions
 from support.domain_things import ANN, CUSTOMER, SUBSCRIPTION, at, changed, delivery, snapshot
@@ -55,44 +54,24 @@ def _receiver(world: MemoryWorld, answer: Delivery | Exception) -> ReceiveWebhoo
     )
 
 
-class LateLoad:
-    """A unit of work that does not see the events which others committed since it began."""
-
-    def __init__(self, inner: UnitOfWork) -> None:
-        """Work on `inner`."""
-        self._inner = inner
-
-    async def load(self, claims: Claims) -> Loaded:
-        """See `billing.ports.UnitOfWork`."""
-        return replace(await self._inner.load(claims), known_events=frozenset())
-
-    async def save(self, changes: Changes) -> None:
-        """See `billing.ports.UnitOfWork`."""
-        await self._inner.save(changes)
-
-    async def finish_reread(self, reread: Reread) -> bool:
-        """See `billing.ports.UnitOfWork`."""
-        return await self._inner.finish_reread(reread)
-
-    async def commit(self) -> None:
-        """See `billing.ports.UnitOfWork`."""
-        await self._inner.commit()
-
-
 @dataclass(slots=True)
 class RacingTransactions:
-    """Transactions of which the first few are overtaken by another replica."""
+    """Transactions of which the first do not see the events that others committed since they began."""
 
     inner: MemoryTransactions
     overtaken: int
     begun: int = 0
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
+    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """See `billing.ports.Transactions`."""
-        async with self.inner.begin() as transaction:
-            self.begun += 1
-            yield LateLoad(transaction) if self.begun <= self.overtaken else transaction
+        return self.inner.begin()
+
+    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+        """See `billing.ports.Transactions`."""
+        self.begun += 1
+        if self.begun > self.overtaken:
+            return await self.inner.update(claims, decide)
+        return await self.inner.update(claims, lambda loaded: decide(replace(loaded, known_events=frozenset())))
 
 
 @dataclass(slots=True)
@@ -102,6 +81,10 @@ class BrokenTransactions:
     world: MemoryWorld
 
     def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """See `billing.ports.Transactions`."""
+        raise ArithmeticError("a full moon")
+
+    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
         """See `billing.ports.Transactions`."""
         self.world.store.is_away = True
         raise ArithmeticError("a full moon")

@@ -15,6 +15,7 @@ from billing.events import Delivery
 from billing.idempotency import Outcome
 from billing.identifiers import AccountId
 from billing.ledger import Ledger, claims_of
+from billing.ports import Changes, Loaded
 from billing_memory import NOON
 from billing_sql import Limits, SqlAccounts, SqlDatabase, SqlTransactions
 from support.contracts import CATALOGUE, account, api_key, key_hash
@@ -41,14 +42,27 @@ async def add(database: SqlDatabase, number: int = 1) -> AccountId:
 
 
 async def deliver(database: SqlDatabase, deliveries: Iterable[Delivery]) -> Sequence[Outcome]:
-    """Decide webhooks in one transaction, without the use case's second try."""
+    """Decide webhooks in one transaction, as the service does, without the use case's second try."""
+    deliveries = tuple(deliveries)
+    transactions = SqlTransactions(database)
+    _, outcomes = await transactions.update(claims_of(deliveries), lambda loaded: _decide(loaded, deliveries))
+    return outcomes
+
+
+async def deliver_locked(database: SqlDatabase, deliveries: Iterable[Delivery]) -> Sequence[Outcome]:
+    """Decide webhooks under locks that are taken first, as a settled re-read is."""
     deliveries = tuple(deliveries)
     async with SqlTransactions(database).begin() as transaction:
-        ledger = Ledger(await transaction.load(claims_of(deliveries)), CATALOGUE, received_at=NOON)
-        outcomes = [ledger.decide(delivery) for delivery in deliveries]
-        await transaction.save(ledger.close())
+        changes, outcomes = _decide(await transaction.load(claims_of(deliveries)), deliveries)
+        await transaction.save(changes)
         await transaction.commit()
     return outcomes
+
+
+def _decide(loaded: Loaded, deliveries: Sequence[Delivery]) -> tuple[Changes, Sequence[Outcome]]:
+    ledger = Ledger(loaded, CATALOGUE, received_at=NOON)
+    outcomes = [ledger.decide(delivery) for delivery in deliveries]
+    return ledger.close(), outcomes
 
 
 async def count(database: SqlDatabase, table: str) -> int:

@@ -48,6 +48,11 @@ class Difference(Protocol):
         """The errors that the driver raises."""
         ...
 
+    @property
+    def locks_rows(self) -> bool:
+        """Whether rows can be locked; else a transaction that writes is the only one that does."""
+        ...
+
     def insert(self, table: TableClause) -> PostgresInsert | SqliteInsert:
         """Begin an insert that may say `on_conflict_do_...`."""
         ...

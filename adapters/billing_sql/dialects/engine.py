@@ -53,6 +53,18 @@ class Transaction(Protocol):
         ...
 
 
+class Statements(Protocol):
+    """Statements on one connection, each of which is a transaction of its own."""
+
+    async def read(self, step: Step[Answer]) -> Answer:
+        """Take a step that reads."""
+        ...
+
+    async def write(self, step: Step[Answer]) -> Answer:
+        """Take a step of one statement, which is durable when this returns."""
+        ...
+
+
 class Engine(Protocol):
     """A database that is open. Everything raises the drivers' own errors, or SQLAlchemy's around them."""
 
@@ -75,6 +87,14 @@ class Engine(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction on the driver itself; leaving it without `commit` rolls it back."""
+        ...
+
+    async def transact(self, step: Step[Answer]) -> Answer:
+        """Take one step in a transaction of its own, and commit it."""
+        ...
+
+    def statements(self) -> AbstractAsyncContextManager[Statements] | None:
+        """Answer statements without a transaction around them; `None` where they are no faster than one with them."""
         ...
 
     async def doubts(self) -> Sequence[str]:

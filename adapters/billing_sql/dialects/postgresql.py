@@ -1,19 +1,41 @@
-"""What is special to PostgreSQL: sets travel as arrays, and all writes of a transaction are one statement."""
+"""What is special to PostgreSQL: all writes of a transaction are one statement.
+
+Sets of texts travel as arrays, rows as JSON: the driver looks at every element of an array, to see whether it is one.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Text, any_, bindparam, column, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.sql.expression import Executable, TableClause
+from sqlalchemy.types import TypeEngine
 
 from billing_sql.dialects.difference import Rows, Trouble, Write
-from billing_sql.dialects.prepared import Parameters, Prepared, Session
+from billing_sql.dialects.json_rows import JsonRows, blobs_name
+from billing_sql.dialects.prepared import Prepared, Session
 
 _DIALECT: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
+_CONFLICTS = frozenset(
+    {(_UNIQUE_VIOLATION, "events"), (_NOT_NULL_VIOLATION, "events"), (_NOT_NULL_VIOLATION, "subscriptions")}
+)
+"""See `billing_sql.saving` for those that set something to NULL."""
 _CLASSES_OF_THE_DATA = ("22", "23")
 """Data exceptions and integrity violations. All other classes are about the database, or about how it is used.
 
@@ -23,6 +45,8 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 class PostgresDifference:
     """PostgreSQL's ways."""
+
+    locks_rows = True
 
     def __init__(self, asyncpg: Any) -> None:
         """Work with this driver."""
@@ -51,14 +75,17 @@ class PostgresDifference:
 
     def rows(self, name: str, columns: Sequence[Column[Any]]) -> Rows:
         """See `Difference`."""
-        names = [f"{name}_{one.name}" for one in columns]
-        arrays = [bindparam(key, type_=ARRAY(one.type)) for key, one in zip(names, columns, strict=True)]
-        source = func.unnest(*arrays).table_valued(*(column(one.name, one.type) for one in columns), name=name)
-        source = source.render_derived()
-
-        return Rows(
-            columns={one.name: source.c[one.name] for one in columns}, select=select, bind=_Binder(names, columns)
-        )
+        array = cast(bindparam(name, type_=Text), JSONB)
+        one: ColumnElement[Any] = func.jsonb_array_elements(array).table_valued("value", name=name).c.value
+        blobs = bindparam(blobs_name(name), type_=LargeBinary)
+        values: dict[str, ColumnElement[Any]] = {}
+        for place, column in enumerate(columns):
+            if isinstance(column.type, LargeBinary):
+                begin, length = _item(one, place, Integer()), _item(one, len(columns), Integer())
+                values[column.name] = func.substr(blobs, begin, length, type_=LargeBinary)
+            else:
+                values[column.name] = _item(one, place, column.type)
+        return Rows(columns=values, select=select, bind=JsonRows(name, columns, _DIALECT))
 
     def prepare(self, statement: Executable) -> Prepared:
         """See `Difference`."""
@@ -81,26 +108,16 @@ class PostgresDifference:
         """See `Difference`."""
         state = str(getattr(error, "sqlstate", None))
         table = getattr(error, "table_name", None)
-        if (state, table) in ((_UNIQUE_VIOLATION, "events"), (_NOT_NULL_VIOLATION, "subscriptions")):
+        if (state, table) in _CONFLICTS:
             return Trouble.CONFLICT
         # What asyncpg cannot even send is a `ValueError`, too.
         is_of_the_data = state[:2] in _CLASSES_OF_THE_DATA or isinstance(error, ValueError)
         return Trouble.DATA if is_of_the_data else Trouble.DATABASE
 
 
-class _Binder:
-    """Turns rows of Python values into the arrays of one row set, one for each column."""
-
-    def __init__(self, names: Sequence[str], columns: Sequence[Column[Any]]) -> None:
-        self._names = names
-        self._processors = [one.type.dialect_impl(_DIALECT).bind_processor(_DIALECT) for one in columns]
-
-    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
-        return {
-            name: list(values) if process is None else [process(value) for value in values]
-            for name, process, values in zip(self._names, self._processors, zip(*rows, strict=True), strict=True)
-        }
-
-
 def _array(name: str) -> ColumnElement[Any]:
     return bindparam(name, type_=ARRAY(Text))
+
+
+def _item(one: ColumnElement[Any], place: int, type_: TypeEngine[Any]) -> ColumnElement[Any]:
+    return cast(one.op("->>")(literal_column(str(place), Integer)), type_)

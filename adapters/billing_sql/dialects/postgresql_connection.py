@@ -96,6 +96,34 @@ class PooledConnection:
             self._driver.terminate()
 
 
+class PostgresStatements:
+    """Statements on one connection of the pool, each a transaction of its own."""
+
+    def __init__(self, connection: PooledConnection, *, commit_seconds: float) -> None:
+        """Execute on `connection`."""
+        self._connection = connection
+        self._commit_seconds = commit_seconds
+
+    async def read(self, step: Step[Answer]) -> Answer:
+        """See `Statements`. Once again, if the connection turned out to have been cut."""
+        try:
+            return await step(PostgresSession(await self._connection.driver()))
+        except Exception as error:
+            if not await self._connection.is_lost(error) or isinstance(error, TimeoutError):
+                raise
+        return await step(PostgresSession(await self._connection.driver()))
+
+    async def write(self, step: Step[Answer]) -> Answer:
+        """See `Statements`. Once: if the connection is cut, it may be done or not."""
+        driver = await self._connection.driver()
+        try:
+            with committing(driver, seconds=self._commit_seconds):
+                return await step(PostgresSession(driver))
+        except Exception as error:
+            await self._connection.is_lost(error)
+            raise
+
+
 class PostgresTransaction:
     """One transaction on one connection of the pool."""
 

@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: one pool for transactions, a small one for reads without any."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any, cast
 from weakref import WeakSet
@@ -19,11 +19,11 @@ from billing_sql.dialects.postgresql import PostgresDifference
 from billing_sql.dialects.postgresql_connection import (
     LOST_STATES,
     PooledConnection,
-    PostgresSession,
+    PostgresStatements,
     PostgresTransaction,
     committing,
 )
-from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row
+from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.errors import DatabaseUnusable
 
 READERS = 2
@@ -101,7 +101,7 @@ class PostgresEngine:
             async with self.transaction() as transaction:
                 return await transaction.run(lambda session: session.execute(statement, parameters))
         async with self._reads.connect() as connection:
-            return await _ask(PooledConnection(connection, self._hosts.distrust), statement, parameters)
+            return await self._statements(connection).read(lambda session: session.execute(statement, parameters))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
@@ -116,6 +116,27 @@ class PostgresEngine:
                 yield transaction
             finally:
                 await transaction.end()
+
+    async def transact(self, step: Step[Answer]) -> Answer:
+        """See `Engine`."""
+        async with self.transaction() as transaction:
+            answer = await transaction.run(step)
+            await transaction.commit()
+        return answer
+
+    def statements(self) -> AbstractAsyncContextManager[PostgresStatements] | None:
+        """See `Engine`. Behind a PgBouncer there must be a transaction, in which the time-outs are set."""
+        return None if self._reads is self._transactions else self._each_alone()
+
+    @asynccontextmanager
+    async def _each_alone(self) -> AsyncGenerator[PostgresStatements, None]:
+        async with self._transactions.connect() as connection:
+            yield self._statements(connection)
+
+    def _statements(self, connection: AsyncConnection) -> PostgresStatements:
+        return PostgresStatements(
+            PooledConnection(connection, self._hosts.distrust), commit_seconds=self._limits.statement_seconds
+        )
 
     async def doubts(self) -> Sequence[str]:
         """See `Engine`."""
@@ -141,16 +162,6 @@ class PostgresEngine:
                 raise
         await connection.rollback()
         return await connection.run_sync(work)
-
-
-async def _ask(connection: PooledConnection, statement: Prepared, parameters: Parameters) -> list[Row]:
-    """Read; once again, if the connection turned out to have been cut."""
-    try:
-        return await PostgresSession(await connection.driver()).execute(statement, parameters)
-    except Exception as error:
-        if not await connection.is_lost(error) or isinstance(error, TimeoutError):
-            raise
-    return await PostgresSession(await connection.driver()).execute(statement, parameters)
 
 
 def _engine(hosts: "Hosts", limits: Limits, *, pool_size: int, isolation_level: Any) -> AsyncEngine:

@@ -54,7 +54,9 @@ class Prepared:
         for row in rows:
             values = list(row)
             for place, convert in self.conversions:
-                values[place] = convert(values[place])
+                value = values[place]
+                if value is not None:
+                    values[place] = convert(value)
             answer.append(values)
         return answer
 

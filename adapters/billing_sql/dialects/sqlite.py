@@ -6,10 +6,8 @@ each step gives the interpreter's lock away, and a busy event loop is slow to gi
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from itertools import accumulate
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -25,7 +23,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.expression import Executable, TableClause
 
 from billing_sql.dialects.difference import Rows, Trouble, Write
-from billing_sql.dialects.prepared import Parameters, Prepared, Session
+from billing_sql.dialects.json_rows import JsonRows, as_json, blobs_name
+from billing_sql.dialects.prepared import Prepared, Session
 
 _DIALECT = sqlite.dialect()
 _CONFLICTS = frozenset({"UNIQUE constraint failed: events.id", "NOT NULL constraint failed: subscriptions.account_id"})
@@ -36,6 +35,7 @@ class SqliteDifference:
     """SQLite's ways."""
 
     errors = (sqlite3.Error,)
+    locks_rows = False
 
     def __init__(self) -> None:
         """Begin without statements."""
@@ -55,12 +55,12 @@ class SqliteDifference:
 
     def texts(self, values: Collection[str]) -> object:
         """See `Difference`."""
-        return _json(sorted(values))
+        return as_json(sorted(values))
 
     def rows(self, name: str, columns: Sequence[Column[Any]]) -> Rows:
         """See `Difference`. All blobs of a row set travel as one, next to the JSON, and are cut out of it."""
         one = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=name).c.value
-        blobs = bindparam(f"{name}_blobs", type_=LargeBinary)
+        blobs = bindparam(blobs_name(name), type_=LargeBinary)
         values: dict[str, ColumnElement[Any]] = {}
         for place, column in enumerate(columns):
             if isinstance(column.type, LargeBinary):
@@ -73,7 +73,7 @@ class SqliteDifference:
             # Without a condition SQLite would read ON CONFLICT as a join of the rows selected from.
             return select(*expressions).where(one.is_not(None))
 
-        return Rows(columns=values, select=select_rows, bind=_Binder(name, columns))
+        return Rows(columns=values, select=select_rows, bind=JsonRows(name, columns, _DIALECT))
 
     def prepare(self, statement: Executable) -> Prepared:
         """See `Difference`."""
@@ -94,36 +94,5 @@ class SqliteDifference:
         return Trouble.DATA if isinstance(error, _OF_THE_DATA) else Trouble.DATABASE
 
 
-class _Binder:
-    """Turns rows of Python values into the parameters of one row set."""
-
-    def __init__(self, name: str, columns: Sequence[Column[Any]]) -> None:
-        self._name = name
-        self._processors = [column.type.bind_processor(_DIALECT) for column in columns]
-        self._blob = next((at for at, column in enumerate(columns) if isinstance(column.type, LargeBinary)), None)
-
-    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
-        values: list[list[Any]] = [
-            [value if process is None else process(value) for process, value in zip(self._processors, row, strict=True)]
-            for row in rows
-        ]
-        if self._blob is None:
-            return {self._name: _json(values)}
-        blobs: list[bytes] = [row[self._blob] for row in rows]
-        begins = accumulate((len(blob) for blob in blobs), initial=1)
-        for row, blob, begin in zip(values, blobs, begins, strict=False):
-            row[self._blob] = begin
-            row.append(len(blob))
-        return {self._name: _json(values), f"{self._name}_blobs": b"".join(blobs)}
-
-
 def _item(one: ColumnElement[Any], place: int) -> ColumnElement[Any]:
     return func.json_extract(one, literal_column(f"'$[{place}]'"))
-
-
-def _json(values: object) -> str:
-    text = msgspec.json.encode(values).decode()
-    if "\\u0000" in text:
-        # SQLite would end the text there; PostgreSQL refuses it too.
-        raise ValueError("a text contains a NUL")
-    return text

@@ -44,6 +44,46 @@ class SqliteSession:
         """See `Session`."""
         return statement.converted(await self.driver.execute_fetchall(statement.sql, statement.arguments(parameters)))
 
+    async def transact(self, step: Step[Answer]) -> Answer:
+        """Take one step in a transaction of its own, all of it on the driver's thread: one hand-over, not many.
+
+        The driver has no public word for running more than one statement there; SQLAlchemy reaches in likewise.
+        """
+        driver: Any = self.driver
+        answer: Answer = await driver._execute(_transact, driver._conn, step)  # noqa: SLF001 - as said above
+        return answer
+
+
+class ThreadSession:
+    """A connection as its own thread sees it: nothing has to be waited for."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Execute on `connection`."""
+        self._connection = connection
+
+    async def execute(self, statement: Prepared, parameters: Parameters) -> list[Row]:
+        """See `Session`."""
+        return statement.converted(self._connection.execute(statement.sql, statement.arguments(parameters)))
+
+
+def _transact(connection: sqlite3.Connection, step: Step[Answer]) -> Answer:
+    """Take a step. Whoever called rolls back what it leaves if it fails."""
+    connection.execute(BEGIN)
+    answer = _taken_at_once(step(ThreadSession(connection)))
+    connection.execute("COMMIT")
+    return answer
+
+
+def _taken_at_once(step: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run a coroutine that waits for nothing but such a session."""
+    try:
+        step.send(None)
+    except StopIteration as done:
+        answer: Answer = done.value
+        return answer
+    step.close()
+    raise RuntimeError("a step of a transaction waited for something else than its session")
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -229,6 +269,14 @@ class SqliteEngine:
             else:
                 await self._finish(self._end())
 
+    async def transact(self, step: Step[Answer]) -> Answer:
+        """See `Engine`."""
+        await self._wait_for(self._turn)
+        return await self._finish(self._transact(step))
+
+    def statements(self) -> None:
+        """See `Engine`. A transaction is one hand-over to the thread, and nobody else waits for its locks."""
+
     async def doubts(self) -> Sequence[str]:
         """See `Engine`. How safely SQLite writes is decided here, not by an operator."""
         return ()
@@ -280,6 +328,15 @@ class SqliteEngine:
 
         try:
             return await self._writer.run(transact)
+        except BaseException:
+            await self._writer.roll_back()
+            raise
+        finally:
+            self._turn.release()
+
+    async def _transact(self, step: Step[Answer]) -> Answer:
+        try:
+            return await (await self._writer.session()).transact(step)
         except BaseException:
             await self._writer.roll_back()
             raise

@@ -10,10 +10,12 @@ from billing.ledger import Ledger, claims_of
 from billing.plans import Catalogue
 from billing.ports import (
     Alarm,
+    Changes,
     Clock,
     FailedEvent,
     FailedEvents,
     Inbox,
+    Loaded,
     Transactions,
     UndecodableEvent,
     WebhookReader,
@@ -77,14 +79,14 @@ class DecideEvents:
             return await self._transact(deliveries)
 
     async def _transact(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
-        async with self.transactions.begin() as transaction:
-            loaded = await transaction.load(claims_of(deliveries))
-            ledger = Ledger(loaded, self.catalogue, received_at=self.clock.now())
+        received_at = self.clock.now()
+
+        def decide(loaded: Loaded) -> tuple[Changes, Sequence[Outcome]]:
+            ledger = Ledger(loaded, self.catalogue, received_at=received_at)
             outcomes = [ledger.decide(delivery) for delivery in deliveries]
-            changes = ledger.close()
-            if changes.events:
-                await transaction.save(changes)
-                await transaction.commit()
+            return ledger.close(), outcomes
+
+        changes, outcomes = await self.transactions.update(claims_of(deliveries), decide)
         for alert, subject in changes.alerts:
             self.alarm.raise_alert(alert, subject)
         return outcomes

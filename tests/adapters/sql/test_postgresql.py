@@ -5,18 +5,21 @@ import logging
 import random
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from threading import Thread
 from urllib.parse import parse_qs
 
 import pytest
 from sqlalchemy import Connection, text
 
 from billing.errors import StoreUnavailable
+from billing.events import Delivery
+from billing.idempotency import Outcome
 from billing.identifiers import AccountId
 from billing.plans import Tier
-from billing.ports import Changes, Claims
+from billing.ports import Changes, Claims, DecidedEvent, Loaded
 from billing_memory import NOON
 from billing_sql import DatabaseUnusable, SqlAccounts, SqlDatabase, SqlTransactions
 from billing_sql.addresses import PostgresAddress, parse_address
@@ -31,7 +34,7 @@ from support.contracts import (
     subscription,
     subscription_id,
 )
-from support.sql import PATIENT, QUICK, Open, add, count, deliver, write_from_processes
+from support.sql import PATIENT, QUICK, Open, add, count, deliver, deliver_locked, write_from_processes
 
 pytestmark = pytest.mark.anyio
 
@@ -232,7 +235,12 @@ async def blocked(database: SqlDatabase) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_replicas_do_not_deadlock(postgres_url: str, open_database: Open) -> None:
+@pytest.mark.parametrize("ways", [(deliver_locked,), (deliver, deliver_locked)], ids=["locking", "both ways"])
+async def test_replicas_do_not_deadlock(
+    postgres_url: str,
+    open_database: Open,
+    ways: tuple[Callable[[SqlDatabase, Iterable[Delivery]], Awaitable[object]], ...],
+) -> None:
     """Batches over the same accounts in whatever order, from two replicas at once, all commit."""
     replicas = [await open_database(postgres_url) for _ in range(2)]
     owners = [await add(replicas[0], number) for number in range(8)]
@@ -242,10 +250,43 @@ async def test_replicas_do_not_deadlock(postgres_url: str, open_database: Open) 
         for begin in range(first, first + 40, 8):
             accounts = dice.sample(range(8), 8)
             batch = [changed(begin + place, snapshot(owners[number], number)) for place, number in enumerate(accounts)]
-            await deliver(database, dice.sample(batch, 8))
+            await ways[begin // 8 % len(ways)](database, dice.sample(batch, 8))
 
     await asyncio.gather(*(deliver_batches(replicas[task % 2], task * 40) for task in range(6)))
     assert await count(replicas[0], "events") == 240
+
+
+async def test_a_guess_that_was_overtaken_is_not_written(postgres_url: str, open_database: Open) -> None:
+    """Somebody else's commit between reading and writing has it decided again, also if no standing changed."""
+    database = await open_database(postgres_url)
+    owner = await add(database)
+    held = subscription(owner)
+    decided: list[Tier] = []
+
+    async def commit_elsewhere() -> None:
+        other = await SqlDatabase.open(postgres_url)
+        async with SqlTransactions(other).begin() as transaction:
+            await transaction.load(Claims(accounts=frozenset({owner})))
+            better = replace(held, tier=Tier.ENTERPRISE)
+            await transaction.save(Changes(received_at=NOON, subscriptions={held.id: better}))
+            await transaction.commit()
+        await other.close()
+
+    def decide(loaded: Loaded) -> tuple[Changes, None]:
+        if not decided:
+            elsewhere = Thread(target=asyncio.run, args=(commit_elsewhere(),))
+            elsewhere.start()
+            elsewhere.join()
+        now = loaded.subscriptions.get(held.id, held)
+        decided.append(now.tier)
+        event = DecidedEvent(delivery=nothing_for_us(1), outcome=Outcome.APPLIED, account=owner)
+        return Changes(received_at=NOON, events=[event], subscriptions={held.id: replace(now, version=7)}), None
+
+    await SqlTransactions(database).update(Claims(accounts=frozenset({owner})), decide)
+    assert decided == [held.tier, Tier.ENTERPRISE]
+    async with SqlTransactions(database).begin() as transaction:
+        loaded = await transaction.load(Claims(accounts=frozenset({owner})))
+    assert loaded.subscriptions[held.id] == replace(held, tier=Tier.ENTERPRISE, version=7)
 
 
 async def test_statements_are_prepared_once(postgres_url: str, open_database: Open) -> None:
@@ -254,7 +295,8 @@ async def test_statements_are_prepared_once(postgres_url: str, open_database: Op
     owners = [await add(database, number) for number in range(10)]
     prepared = text("SELECT count(*) FROM pg_prepared_statements")
     counts: list[int] = []
-    for size in range(1, 10):
+    await deliver(database, [changed(1, snapshot(owners[0], 0))])
+    for size in range(2, 10):
         batch = [changed(size * 10 + place, snapshot(owners[place], place)) for place in range(size)]
         await deliver(database, batch)
         counts.append(await database.write(lambda connection: connection.execute(prepared).scalar_one()))
