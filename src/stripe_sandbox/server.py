@@ -9,7 +9,7 @@ import uvicorn
 from litestar import Litestar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from stripe_sandbox.app import CONNECTION
+from stripe_sandbox.mount import CONNECTION
 
 
 class _Protocol(HttpToolsProtocol):

@@ -1,5 +1,6 @@
 """Pages for what cannot be had: friendly, and with the status that is true."""
 
+import logging
 from typing import Any, Final
 
 from litestar import Request, Response
@@ -11,6 +12,7 @@ from stripe_sandbox.pages.markup import Child, tag
 
 _NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
+_logger: Final = logging.getLogger(__name__)
 
 
 def refusal(title: str, *body: Child, status: int) -> Response[str]:
@@ -34,5 +36,25 @@ def show_error(request: Request[Any, Any, Any], error: ApiError) -> Response[str
 def show_misuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
     """What the framework refused: a mistyped address, a missing part of it."""
     if error.status_code >= _SERVER_ERROR:
-        raise error
-    return show_error(request, ApiError("The address is not complete.", status=error.status_code))
+        return show_defect(request, error)
+    words = _MISUSES.get(error.status_code, "The address is not complete.")
+    return show_error(request, ApiError(words, status=error.status_code))
+
+
+_MISUSES: Final = {
+    404: "No page has this address.",
+    405: "This address is where a button leads; it shows nothing.",
+    413: "The form is too large.",
+}
+
+
+def show_defect(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
+    """What nobody foresaw, as a page."""
+    return show_error(request, defect(request, error))
+
+
+def defect(request: Request[Any, Any, Any], error: Exception) -> ApiError:
+    """Log what nobody foresaw, and say what it was: whoever uses a sandbox can mend it."""
+    _logger.error("%s %s went wrong", request.method, request.url.path, exc_info=error)
+    words = f"The sandbox failed: {type(error).__name__}: {error}. Its log says where."
+    return ApiError(words, status=_SERVER_ERROR, kind="api_error")
