@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import binascii
+import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
 from stripe_sandbox.api import versions
-from stripe_sandbox.api.errors import ApiError, unrecognized_url
+from stripe_sandbox.api.errors import STUMBLED, ApiError, unrecognized_url
 from stripe_sandbox.api.expand import expand
 from stripe_sandbox.api.faults import NOT_JSON, SERVER_ERROR, Fault, Faults, too_many
 from stripe_sandbox.api.forms import decode_form
@@ -18,6 +20,7 @@ from stripe_sandbox.resource import encode
 from stripe_sandbox.resources.routes import route
 from stripe_sandbox.world.world import Origin, World
 
+_logger: Final = logging.getLogger(__name__)
 _OK: Final = 200
 _WITHOUT_BODY: Final = frozenset({"GET", "DELETE"})
 
@@ -72,6 +75,9 @@ class Dispatcher:
             return await self._answer(request, request_id, headers)
         except ApiError as error:
             return _refusal(error, headers)
+        except Exception:
+            _logger.exception("%s %s failed", request.method, request.path)
+            return _refusal(STUMBLED, headers)
 
     async def _answer(self, request: Request, request_id: str, headers: dict[str, str]) -> Answer:
         self._authenticate(request)
@@ -133,12 +139,18 @@ class Dispatcher:
             return SERVER_ERROR.status, encode(SERVER_ERROR.body())
         origin = Origin(exchange.request_id, exchange.key, exchange.version)
         try:
-            with self._world.caused_by(origin):
+            # What only reads has nothing to take back.
+            trying = nullcontext() if exchange.request.method == "GET" else self._world.attempt()
+            with trying, self._world.caused_by(origin):
                 answer = exchange.operation.run(self._world, call)
-            answer = expand(self._world, answer, call.params.get("expand", []))
+                answer = expand(self._world, answer, call.params.get("expand", []))
+                return _OK, encode(versions.render(answer, call.version))
         except ApiError as error:
             return error.status, encode(error.body())
-        return _OK, encode(versions.render(answer, call.version))
+        except Exception:
+            # Stripe, too, answers a 500 when it stumbles, and its clients are made for that.
+            _logger.exception("%s %s failed", exchange.request.method, exchange.request.path)
+            return STUMBLED.status, encode(STUMBLED.body())
 
     def _authenticate(self, request: Request) -> None:
         key = _api_key(request.headers.get("authorization", ""))

@@ -27,6 +27,7 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         decline_code: str | None = None,
+        changes_stand: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -35,6 +36,8 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.decline_code = decline_code
+        self.changes_stand = changes_stand
+        """The refusal is itself something that happened, as a declined charge is: it takes nothing back."""
         self.headers: dict[str, str] = {}
 
     def body(self) -> Resource:
@@ -80,3 +83,9 @@ def unrecognized_url(method: str, path: str) -> ApiError:
     return ApiError(
         f"Unrecognized request URL ({method}: {path}). The sandbox answers a part of Stripe's API only.", status=404
     )
+
+
+STUMBLED: Final = ApiError(
+    "Sorry, the sandbox stumbled over this request. Its log says where.", status=500, kind="api_error"
+)
+"""An error of the sandbox's own; nothing was changed."""

@@ -6,7 +6,7 @@ from typing import Any
 from stripe_sandbox.api.errors import ApiError, no_such
 from stripe_sandbox.api.operation import Call
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.world.store import Table
+from stripe_sandbox.world.table import Table
 from stripe_sandbox.world.world import World
 
 Keep = Callable[[Resource], bool]

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import checkout, ending, pausing, renewing
 from stripe_sandbox.billing.cards import card_of
 from stripe_sandbox.billing.periods import DAY_SECONDS, HOUR_SECONDS
@@ -115,17 +114,22 @@ def run_due(world: World, *, clock: str | None = None) -> int:
     """Do everything a clock has reached, each at its own moment and in order; answers how many steps."""
     until, done = world.now(clock), 0
     while done < _STEPS_AT_ONCE and (entry := world.agenda.pop_due(until, clock=clock)) is not None:
-        row = world.find(entry.kind, entry.key)
-        step = None if row is None else next_step(world, row)
-        if row is None or step is None or step.at != entry.at:
-            continue
-        done += 1
         try:
-            with world.at(entry.at):
-                step.run(world, row)
-        except ApiError:
-            # What cannot be done now is left alone: time must not stop for the others.
+            with world.attempt(), world.at(entry.at):
+                done += _do(world, entry)
+        except Exception:
+            # What cannot be done now is undone and left alone until the object changes again: time must not stop
+            # for the others.
             _logger.exception("%s %s could not do what was due", entry.kind, entry.key)
-            continue
-        plan(world, row)
     return done
+
+
+def _do(world: World, entry: Entry) -> bool:
+    """Do what an entry of the agenda stands for, unless it is out of date; answers whether anything was done."""
+    row = world.find(entry.kind, entry.key)
+    step = None if row is None else next_step(world, row)
+    if row is None or step is None or step.at != entry.at:
+        return False
+    step.run(world, row)
+    plan(world, row)
+    return True

@@ -1,13 +1,15 @@
 """Rows by kind and id, in memory, and in a SQLite file when one is named."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from stripe_sandbox.resource import Resource, decode, encode
+from stripe_sandbox.world.table import Journal, Table
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -24,52 +26,14 @@ class DatabaseUnusable(Exception):
         super().__init__(f"Cannot use {database} as the sandbox's database: {reason}.")
 
 
-class Table:
-    """The rows of one kind, in the order they were first put."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Resource] = {}
-        self._keys: list[str] = []
-        self._positions: dict[str, int] = {}
-
-    def put(self, key: str, row: Resource) -> int:
-        if key not in self._positions:
-            self._positions[key] = len(self._keys)
-            self._keys.append(key)
-        self.rows[key] = row
-        return self._positions[key]
-
-    def remove(self, key: str) -> None:
-        self.rows.pop(key, None)
-
-    def newest_first(self, *, before: str | None = None) -> Iterator[Resource]:
-        """Rows older than `before`, or all, from the newest on."""
-        start = len(self._keys) if before is None else self._positions[before]
-        for index in range(start - 1, -1, -1):
-            if (row := self.rows.get(self._keys[index])) is not None:
-                yield row
-
-    def oldest_first(self, *, after: str | None = None) -> Iterator[Resource]:
-        """Rows newer than `after`, or all, from the oldest on."""
-        start = 0 if after is None else self._positions[after] + 1
-        for index in range(start, len(self._keys)):
-            if (row := self.rows.get(self._keys[index])) is not None:
-                yield row
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
 class Store:
     """All tables; `commit` makes the changes since the last one durable together."""
 
     def __init__(self, database: Path | None = None) -> None:
         """Load the world from the file, if one is named; raises `DatabaseUnusable`."""
         self._tables: dict[str, Table] = {}
-        self._dirty: dict[tuple[str, str], int | None] = {}
+        self._dirty: set[tuple[str, str]] = set()
+        self._journals: list[Journal] = []
         self._connection = None if database is None else self._opened(database)
 
     def _opened(self, database: Path) -> sqlite3.Connection:
@@ -87,24 +51,39 @@ class Store:
         return connection
 
     def _load(self, connection: sqlite3.Connection) -> None:
-        rows = connection.execute("SELECT kind, key, body FROM rows ORDER BY kind, position")
-        for kind, key, body in rows:
-            self.table(kind).put(key, decode(body))
+        rows = connection.execute("SELECT kind, key, position, body FROM rows ORDER BY kind, position")
+        for kind, key, position, body in rows:
+            self.table(kind).load(key, decode(body), position)
 
     def table(self, kind: str) -> Table:
         if (table := self._tables.get(kind)) is None:
-            table = self._tables[kind] = Table()
+            table = self._tables[kind] = Table(kind, self._journals)
         return table
 
     def put(self, kind: str, key: str, row: Resource) -> None:
-        position = self.table(kind).put(key, row)
+        self.table(kind).put(key, row)
         if self._connection is not None:
-            self._dirty[kind, key] = position
+            self._dirty.add((kind, key))
 
     def remove(self, kind: str, key: str) -> None:
         self.table(kind).remove(key)
         if self._connection is not None:
-            self._dirty[kind, key] = None
+            self._dirty.add((kind, key))
+
+    @contextmanager
+    def attempt(self) -> Generator[Callable[[], None]]:
+        """Note what rows are before they change; calling what this yields puts them back.
+
+        Attempts stand within one another. Rows are to be read inside: one read before and changed inside stays so.
+        """
+        journal = Journal()
+        self._journals.append(journal)
+        try:
+            yield journal.restore
+        finally:
+            self._journals.pop()
+            if self._journals:
+                self._journals[-1].absorb(journal)
 
     def clear(self) -> None:
         self._tables.clear()
@@ -114,20 +93,22 @@ class Store:
                 self._connection.execute("DELETE FROM rows")
 
     def commit(self) -> None:
-        if self._connection is None or not self._dirty:
+        """Write what changed; within an attempt nothing, since it may yet be taken back."""
+        if self._connection is None or not self._dirty or self._journals:
             return
         with self._connection:
-            for (kind, key), position in self._dirty.items():
-                self._write(self._connection, kind, key, position)
+            for kind, key in self._dirty:
+                self._write(self._connection, kind, key)
         self._dirty.clear()
 
-    def _write(self, connection: sqlite3.Connection, kind: str, key: str, position: int | None) -> None:
-        if position is None:
+    def _write(self, connection: sqlite3.Connection, kind: str, key: str) -> None:
+        table = self.table(kind)
+        if key not in table:
             connection.execute("DELETE FROM rows WHERE kind = ? AND key = ?", (kind, key))
         else:
             connection.execute(
                 "INSERT OR REPLACE INTO rows (kind, key, position, body) VALUES (?, ?, ?, ?)",
-                (kind, key, position, encode(self.table(kind).rows[key])),
+                (kind, key, table.position(key), encode(table[key])),
             )
 
     def close(self) -> None:

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stripe_sandbox.api.errors import no_such
+from stripe_sandbox.api.errors import ApiError, no_such
 from stripe_sandbox.config import SandboxConfig
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.agenda import Agenda
 from stripe_sandbox.world.clock import Clock
 from stripe_sandbox.world.ids import Ids
 from stripe_sandbox.world.store import Store
+from stripe_sandbox.world.table import Table
 
 EVENT: Final = "event"
 _META: Final = "meta"
@@ -39,6 +40,9 @@ class World:
         self.listeners: list[Callable[[Resource], None]] = []
         self.on_put: Callable[[Resource], None] = _nothing
         self.ties = False
+        self._untold: list[Resource] = []
+        """Events that no listener has heard of yet: what they tell of may be taken back."""
+        self._attempts = 0
         self._moment: int | None = None
         self._tie: int | None = None
         try:
@@ -50,7 +54,7 @@ class World:
     # Time
 
     def _load_clock(self) -> None:
-        if (row := self.store.table(_META).rows.get("clock")) is not None:
+        if (row := self.store.table(_META).get("clock")) is not None:
             self.clock.offset_seconds = int(row["offset_seconds"])
 
     def advance(self, seconds: int) -> None:
@@ -89,8 +93,8 @@ class World:
 
     # Objects
 
-    def rows(self, kind: str) -> dict[str, Resource]:
-        return self.store.table(kind).rows
+    def rows(self, kind: str) -> Table:
+        return self.store.table(kind)
 
     def find(self, kind: str, key: str | None) -> Resource | None:
         return None if key is None else self.rows(kind).get(key)
@@ -107,13 +111,38 @@ class World:
 
     def private(self, resource_id: str) -> dict[str, Any]:
         """What Stripe knows of an object and does not show; `keep` it after a change."""
-        return self.store.table("private").rows.get(resource_id, {})
+        return self.store.table("private").get(resource_id, {})
 
     def keep(self, resource_id: str, **facts: Any) -> None:
         self.store.put("private", resource_id, {**self.private(resource_id), **facts})
 
     def commit(self) -> None:
         self.store.commit()
+
+    @contextmanager
+    def attempt(self) -> Generator[None]:
+        """Let all that is done inside stand, or none of it: an exception puts rows and clock back and goes on.
+
+        Nobody is told of an event before the outermost attempt has come to its end, and nothing is written before
+        the `commit` after it. Read the rows that are changed inside, and await nothing. An `ApiError` that says
+        `changes_stand` takes nothing back.
+        """
+        told, offset, tie = len(self._untold), self.clock.offset_seconds, self._tie
+        self._attempts += 1
+        try:
+            with self.store.attempt() as restore:
+                try:
+                    yield
+                except BaseException as error:
+                    if not (isinstance(error, ApiError) and error.changes_stand):
+                        restore()
+                        del self._untold[told:]
+                        self.clock.offset_seconds, self._tie = offset, tie
+                    raise
+        finally:
+            self._attempts -= 1
+            if not self._attempts:
+                self._tell()
 
     # Events
 
@@ -147,9 +176,16 @@ class World:
             "deliveries": {},
         }
         self.store.put(EVENT, event_id, record)
-        for listener in self.listeners:
-            listener(record)
+        self._untold.append(record)
+        if not self._attempts:
+            self._tell()
         return record
+
+    def _tell(self) -> None:
+        records, self._untold = self._untold, []
+        for record in records:
+            for listener in self.listeners:
+                listener(record)
 
     def _event_time(self, resource: Resource) -> int:
         if not self.ties:
