@@ -18,7 +18,12 @@ async def read_body(request: Request[Any, Any, Any]) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.body()
     except TimeoutError:
-        raise RequestInvalid("body_timeout", "the request's body did not arrive in time") from None
+        raise body_is_late() from None
     except InternalServerException:
         # This is how the framework tells that the client hung up; nobody hears the answer, and nothing is wrong here.
         raise ClientException from None
+
+
+def body_is_late() -> RequestInvalid:
+    """Make the error of a body that does not arrive in time."""
+    return RequestInvalid("body_timeout", "the request's body did not arrive in time")

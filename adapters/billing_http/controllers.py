@@ -19,16 +19,11 @@ from billing_http.wire import (
     CheckoutAnswer,
     HealthAnswer,
     PortalAnswer,
-    WebhookAnswer,
     parse_tier,
 )
 
 MAX_REQUEST_BYTES = 16 * 1024
 """Our own callers send a tier's name."""
-MAX_WEBHOOK_BYTES = 1024 * 1024
-"""Stripe's events are a few KiB; a subscription with many items may take some hundred."""
-
-
 CHECKOUT_SECONDS = 45
 """A checkout asks Stripe a few times, and begins again when it is overtaken; nobody waits longer than this."""
 
@@ -75,19 +70,11 @@ class AccountController(Controller):
         return AccountAnswer.of(await authenticate(request, use_cases))
 
 
-@post("/v1/billing/webhooks", status_code=HTTP_200_OK, request_max_body_size=MAX_WEBHOOK_BYTES)
-async def receive_webhook(request: Request[Any, Any, Any], use_cases: NamedDependency[UseCases]) -> WebhookAnswer:
-    """Answer only after the event and its effect are committed. No credential: the signature is one."""
-    body = await read_body(request)
-    outcome = await use_cases.receive_webhook.execute(signature=request.headers.get("stripe-signature"), body=body)
-    return WebhookAnswer(outcome=outcome)
-
-
 @get("/health")
 async def answer_health() -> HealthAnswer:
     """Answer that the process answers, without touching anything."""
     return HealthAnswer()
 
 
-ROUTES: Sequence[ControllerRouterHandler] = (BillingController, AccountController, receive_webhook, answer_health)
-"""They need one dependency, `use_cases`."""
+ROUTES: Sequence[ControllerRouterHandler] = (BillingController, AccountController, answer_health)
+"""They need one dependency, `use_cases`. Stripe's webhooks have a route of their own, `webhook_route`."""

@@ -64,6 +64,12 @@ class RequestInvalid(Exception):
         super().__init__(message)
 
 
+class BodyTooLarge(HTTPException):
+    """A body that is larger than its address takes."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
 class ErrorAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What every error looks like."""
 

@@ -4,16 +4,14 @@ from dataclasses import dataclass
 
 from billing.use_cases.open_portal import OpenPortal
 from billing.use_cases.read_account import Authenticate, ReadBilling
-from billing.use_cases.receive_events import ReceiveWebhook
 from billing.use_cases.start_checkout import StartCheckout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """The use cases that are reached by HTTP."""
+    """The use cases that our own callers reach."""
 
     authenticate: Authenticate
     read_billing: ReadBilling
     start_checkout: StartCheckout
     open_portal: OpenPortal
-    receive_webhook: ReceiveWebhook

@@ -44,7 +44,9 @@ class Finding:
         """
         if self._lock is None:
             return (await self.look(session, claims)).loaded
-        locked = {id_ for (id_,) in await session.execute(self._lock, self._claimed(claims))}
+        locked: set[AccountId] = set()
+        if claims.accounts or claims.customers or claims.subscriptions:
+            locked.update(id_ for (id_,) in await session.execute(self._lock, self._claimed(claims)))
         loaded = (await self.look(session, claims)).loaded
         return loaded if loaded.standings.keys() <= locked else None
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope
+from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope, webhook_route
 from billing_service.container import Container, connect, handler_dependencies, prepare
 from billing_service.settings import Settings
 from billing_sql import SqlDatabase
@@ -34,7 +34,7 @@ def create_app(
             yield
 
     app = Litestar(
-        route_handlers=[*ROUTES, *extra_routes],
+        route_handlers=[*ROUTES, webhook_route(container.receive_webhook), *extra_routes],
         dependencies=dict(handler_dependencies(container)),
         exception_handlers=dict(EXCEPTION_HANDLERS),
         lifespan=[lifespan],

@@ -120,7 +120,7 @@ class Container(containers.DeclarativeContainer):
 
     authenticate = providers.Singleton(Authenticate, accounts=accounts)
     read_billing = providers.Singleton(ReadBilling, watch=checkout_watcher)
-    receive_webhooks = providers.Singleton(
+    receive_webhook = providers.Singleton(
         ReceiveWebhook, reader=reader, inbox=inbox, failed_events=failed_events, clock=clock, alarm=alarm
     )
     start_checkout = providers.Singleton(
@@ -146,7 +146,6 @@ class Container(containers.DeclarativeContainer):
         read_billing=read_billing,
         start_checkout=start_checkout,
         open_portal=open_portal,
-        receive_webhook=receive_webhooks,
     )
     manage_accounts = providers.Singleton(
         ManageAccounts, accounts=accounts, api_keys=api_keys, clock=clock, secrets=secrets
@@ -162,6 +161,7 @@ def connect(container: Container, database: SqlDatabase) -> None:
 def prepare(container: Container) -> None:
     """Build everything that handlers will ask for."""
     container.use_cases()
+    container.receive_webhook()
 
 
 def handler_dependencies(container: Container) -> Mapping[str, Provide]:

@@ -19,7 +19,7 @@ from billing.use_cases.open_portal import OpenPortal
 from billing.use_cases.read_account import Authenticate, ReadBilling
 from billing.use_cases.receive_events import DecideEvents, ReceiveWebhook
 from billing.use_cases.start_checkout import StartCheckout
-from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope, UseCases
+from billing_http import EXCEPTION_HANDLERS, ROUTES, RequestEnvelope, UseCases, webhook_route
 from billing_memory import (
     MemoryAccounts,
     MemoryAlarm,
@@ -97,9 +97,6 @@ async def open_world() -> AsyncGenerator[World]:
         open_portal=OpenPortal(
             accounts=accounts, customers=customers, transactions=transactions, gateway=stripe, clock=clock
         ),
-        receive_webhook=ReceiveWebhook(
-            reader=reader, inbox=MemoryInbox(decide), failed_events=failed_events, clock=clock, alarm=alarm
-        ),
         start_checkout=StartCheckout(
             accounts=accounts,
             customers=customers,
@@ -114,8 +111,11 @@ async def open_world() -> AsyncGenerator[World]:
             secrets=secrets,
         ),
     )
+    receive_webhook = ReceiveWebhook(
+        reader=reader, inbox=MemoryInbox(decide), failed_events=failed_events, clock=clock, alarm=alarm
+    )
     app = Litestar(
-        route_handlers=list(ROUTES),
+        route_handlers=[*ROUTES, webhook_route(lambda: receive_webhook)],
         dependencies={"use_cases": Provide(lambda: use_cases, sync_to_thread=False)},
         exception_handlers=dict(EXCEPTION_HANDLERS),
         logging_config=None,

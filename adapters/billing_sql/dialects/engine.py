@@ -24,7 +24,7 @@ class Limits:
     """How many connections, and how long anything may take, in seconds."""
 
     pool_size: int = 8
-    """Connections for transactions that one process keeps on PostgreSQL; two more are for reads."""
+    """Connections for transactions that one process keeps on PostgreSQL; four more are for single statements."""
     connect_seconds: float = 5.0
     """How long a connection may take to be made, for each host."""
     wait_seconds: float = 5.0

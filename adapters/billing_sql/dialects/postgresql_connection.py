@@ -1,11 +1,11 @@
 """One connection to PostgreSQL, used on asyncpg itself, and a transaction on it."""
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 
@@ -90,6 +90,15 @@ class PooledConnection:
             await self._connection.invalidate()
         return is_lost
 
+    def forget_if_cut(self) -> None:
+        """Have a connection that was cut since its last use made anew. Not to be asked within a transaction."""
+        if self._driver is not None and self._driver.is_closed():
+            self._driver = None
+
+    async def give_back(self) -> None:
+        """Give the connection back to the pool."""
+        await self._connection.close()
+
     def abandon(self) -> None:
         """Cut the connection, without waiting for anything; whoever gets it from the pool will see that."""
         if self._driver is not None:
@@ -122,6 +131,48 @@ class PostgresStatements:
         except Exception as error:
             await self._connection.is_lost(error)
             raise
+
+
+class KeptConnection:
+    """One connection for statements that are each alone, kept between uses.
+
+    Lending one from the pool and giving it back costs more than a small statement does. Whoever comes while it is in
+    use gets one from the pool.
+    """
+
+    def __init__(self, pool: AsyncEngine, on_silence: Callable[[], None], *, commit_seconds: float) -> None:
+        """Take it from `pool` when it is first needed."""
+        self._pool = pool
+        self._on_silence = on_silence
+        self._commit_seconds = commit_seconds
+        self._idle: PooledConnection | None = None
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncGenerator[PostgresStatements, None]:
+        """Lend it. After any failure it goes back to the pool, which knows how to make it usable again."""
+        connection, self._idle = self._idle, None
+        if connection is None:
+            connection = PooledConnection(await self._pool.connect(), self._on_silence)
+        connection.forget_if_cut()
+        try:
+            yield PostgresStatements(connection, commit_seconds=self._commit_seconds)
+        except BaseException:
+            await connection.give_back()
+            raise
+        if self._may_keep():
+            self._idle = connection
+        else:
+            await connection.give_back()
+
+    def _may_keep(self) -> bool:
+        return self._idle is None and not self._is_closed
+
+    async def close(self) -> None:
+        """Give it back for good."""
+        self._is_closed = True
+        if self._idle is not None:
+            await self._idle.give_back()
 
 
 class PostgresTransaction:

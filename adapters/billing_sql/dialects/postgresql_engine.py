@@ -18,6 +18,7 @@ from billing_sql.dialects.engine import Limits, Work
 from billing_sql.dialects.postgresql import PostgresDifference
 from billing_sql.dialects.postgresql_connection import (
     LOST_STATES,
+    KeptConnection,
     PooledConnection,
     PostgresStatements,
     PostgresTransaction,
@@ -26,7 +27,8 @@ from billing_sql.dialects.postgresql_connection import (
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.errors import DatabaseUnusable
 
-READERS = 2
+READERS = 4
+"""Connections for single statements: one for status reads, one for updates, and two for whatever else comes."""
 GRACE_SECONDS = 2.0
 """How much longer than the server this side waits for a statement, so that the server's own limit comes first."""
 APPLICATION_NAME = "billing-service"
@@ -78,6 +80,9 @@ class PostgresEngine:
             self._reads = self._transactions
         else:
             self._reads = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+        self._questions, self._updates = (
+            KeptConnection(self._reads, self._hosts.distrust, commit_seconds=limits.statement_seconds) for _ in range(2)
+        )
 
     async def read(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
@@ -100,8 +105,8 @@ class PostgresEngine:
         if self._reads is self._transactions:
             async with self.transaction() as transaction:
                 return await transaction.run(lambda session: session.execute(statement, parameters))
-        async with self._reads.connect() as connection:
-            return await self._statements(connection).read(lambda session: session.execute(statement, parameters))
+        async with self._questions.statements() as statements:
+            return await statements.read(lambda session: session.execute(statement, parameters))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
@@ -126,17 +131,7 @@ class PostgresEngine:
 
     def statements(self) -> AbstractAsyncContextManager[PostgresStatements] | None:
         """See `Engine`. Behind a PgBouncer there must be a transaction, in which the time-outs are set."""
-        return None if self._reads is self._transactions else self._each_alone()
-
-    @asynccontextmanager
-    async def _each_alone(self) -> AsyncGenerator[PostgresStatements, None]:
-        async with self._transactions.connect() as connection:
-            yield self._statements(connection)
-
-    def _statements(self, connection: AsyncConnection) -> PostgresStatements:
-        return PostgresStatements(
-            PooledConnection(connection, self._hosts.distrust), commit_seconds=self._limits.statement_seconds
-        )
+        return None if self._reads is self._transactions else self._updates.statements()
 
     async def doubts(self) -> Sequence[str]:
         """See `Engine`."""
@@ -145,6 +140,8 @@ class PostgresEngine:
 
     async def close(self) -> None:
         """See `Engine`."""
+        await self._questions.close()
+        await self._updates.close()
         await self._transactions.dispose()
         await self._reads.dispose()
 

@@ -190,8 +190,17 @@ async def test_an_exhausted_pool_is_unavailable(postgres_url: str, open_database
     async with SqlTransactions(database).begin() as holder:
         await holder.load(Claims(events=frozenset({nothing_for_us(1).id})))
         with pytest.raises(StoreUnavailable):
-            await deliver(database, [nothing_for_us(1)])
-    await deliver(database, [nothing_for_us(1)])
+            await deliver_locked(database, [nothing_for_us(1)])
+    await deliver_locked(database, [nothing_for_us(1)])
+
+
+async def test_updates_do_not_wait_for_a_pool_that_is_exhausted(postgres_url: str, open_database: Open) -> None:
+    """Transactions that hold all connections of the pool do not keep updates of other accounts waiting."""
+    database = await open_database(postgres_url, limits=replace(QUICK, pool_size=1))
+    async with SqlTransactions(database).begin() as holder:
+        await holder.load(Claims(events=frozenset({nothing_for_us(1).id})))
+        await asyncio.gather(*(deliver(database, [nothing_for_us(number)]) for number in range(2, 8)))
+    assert await count(database, "events") == 6
 
 
 async def test_a_server_that_hangs_is_given_up(
@@ -354,9 +363,34 @@ async def test_a_primary_that_turns_read_only_is_left(postgres_url: str, open_da
 
     await database.write(turn_read_only)
     with pytest.raises(StoreUnavailable):
-        await deliver(database, [nothing_for_us(1)])
-    await deliver(database, [nothing_for_us(1)])
+        await deliver_locked(database, [nothing_for_us(1)])
+    await deliver_locked(database, [nothing_for_us(1)])
     assert await database.write(lambda connection: connection.execute(backend).scalar_one()) != before
+
+
+async def test_an_update_leaves_a_primary_that_turned_read_only(postgres_url: str, open_database: Open) -> None:
+    """The connection that is kept for updates is given up, too, and the next update has a new one."""
+    database = await open_database(postgres_url)
+    await deliver(database, [nothing_for_us(1)])
+    name = name_of(postgres_url)
+    await execute(postgres_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await cut_connections(postgres_url)
+    with pytest.raises(StoreUnavailable):
+        await deliver(database, [nothing_for_us(2)])
+    await execute(postgres_url, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    await deliver(database, [nothing_for_us(2)])
+    assert await count(database, "events") == 2
+
+
+async def test_the_connections_that_are_kept_are_made_anew(postgres_url: str, open_database: Open) -> None:
+    """A status read and an update whose connections were cut while nobody used them notice nothing."""
+    database = await open_database(postgres_url)
+    await add(database)
+    for number in range(1, 4):
+        await deliver(database, [nothing_for_us(number)])
+        assert await SqlAccounts(database).view_by_key(key_hash()) is not None
+        await cut_connections(postgres_url)
+    assert await count(database, "events") == 3
 
 
 async def test_a_server_that_forgets_is_warned_of(

@@ -1,0 +1,81 @@
+"""Where Stripe's events come in.
+
+On the bare protocol: what the framework does to make a request and an answer for a handler takes longer than to verify
+and decode an event. Nothing of it is needed here, where bytes are handed on as they came. Routing, errors and the
+envelope are those of the other addresses.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPMethod
+
+import msgspec
+from litestar.exceptions import ClientException, MethodNotAllowedException
+from litestar.handlers import ASGIRouteHandler, asgi
+from litestar.types import Receive, Scope, Send
+
+from billing.use_cases.receive_events import ReceiveWebhook
+from billing_http.bodies import BODY_SECONDS, body_is_late
+from billing_http.errors import BodyTooLarge
+from billing_http.wire import WebhookAnswer
+
+MAX_WEBHOOK_BYTES = 1024 * 1024
+"""Stripe's events are a few KiB; a subscription with many items may take some hundred."""
+
+_SIGNATURE = b"stripe-signature"
+_ANSWER = msgspec.json.Encoder()
+
+
+def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
+    """Answer the route, which asks for its use case with every request: it is there once the application has started.
+
+    It answers only after the event and its effect are committed. No credential: the signature is one.
+    """
+
+    @asgi("/v1/billing/webhooks", copy_scope=False)
+    async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != HTTPMethod.POST:
+            raise MethodNotAllowedException(headers={"Allow": "POST"})
+        body = await _read(receive)
+        outcome = await use_case().execute(signature=_signature(scope), body=body)
+        await _answer(send, WebhookAnswer(outcome=outcome))
+
+    return receive_webhook
+
+
+async def _read(receive: Receive) -> bytes:
+    """Answer the raw body; raises `BodyTooLarge`, and `RequestInvalid` if it does not arrive in time."""
+    parts: list[bytes] = []
+    length_bytes = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    # The caller hung up; nobody hears the answer, and nothing is wrong here.
+                    raise ClientException
+                parts.append(message["body"])
+                length_bytes += len(message["body"])
+                if length_bytes > MAX_WEBHOOK_BYTES:
+                    raise BodyTooLarge
+                if not message["more_body"]:
+                    break
+    except TimeoutError:
+        raise body_is_late() from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _signature(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == _SIGNATURE), None)
+
+
+async def _answer(send: Send, answer: WebhookAnswer) -> None:
+    body = _ANSWER.encode(answer)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})
