@@ -4,7 +4,7 @@ from typing import Any, Final, cast
 
 from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.resource import Resource, is_list
-from stripe_sandbox.resources.checkout_sessions import included_line_items
+from stripe_sandbox.resources.checkout_lines import included_line_items
 from stripe_sandbox.world.world import World
 
 _DEPTH: Final = 4

@@ -12,6 +12,7 @@ Tree: TypeAlias = dict[str, Any]
 _KEY: Final = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")
 _PART: Final = re.compile(r"\[([^\[\]]*)\]")
 _FIELDS: Final = 2_000
+_DEPTH: Final = 20
 
 
 def decode_form(text: str) -> Tree:
@@ -28,7 +29,10 @@ def decode_form(text: str) -> Tree:
 def _path(key: str) -> list[str]:
     if (match := _KEY.match(key)) is None:
         raise ApiError(f"Invalid request: cannot read the parameter name {key!r}.", param=key)
-    return [match[1], *_PART.findall(match[2])]
+    parts = [match[1], *_PART.findall(match[2])]
+    if len(parts) > _DEPTH:
+        raise ApiError("Invalid request: the parameters are nested too deep.", param=match[1])
+    return parts
 
 
 def _insert(tree: Tree, path: list[str], value: str, key: str) -> None:

@@ -21,6 +21,15 @@ def page_of(
     return listing(call.path, [show(row) if show else row for row in rows], has_more=more)
 
 
+def page_within(call: Call, kind: str, rows: list[Resource]) -> Resource:
+    """Answer a list request from the few rows that belong to one object, in their own order."""
+    table = Table(kind, [])
+    for row in reversed(rows):
+        table.put(row["id"], row)
+    page, more = _cut(table, call.params, lambda row: True, kind)  # noqa: ARG005  # all of them are listed
+    return listing(call.path, page, has_more=more)
+
+
 def listing(url: str, data: list[Resource], *, has_more: bool = False) -> Resource:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 

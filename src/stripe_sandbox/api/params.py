@@ -15,7 +15,11 @@ _TEXT: Final = 5_000
 _METADATA_KEYS: Final = 50
 _METADATA_KEY: Final = 40
 _METADATA_VALUE: Final = 500
-_INTEGER: Final = re.compile(r"^-?\d+$")
+_INTEGER: Final = re.compile(r"^-?[0-9]{1,19}$")
+_MOST: Final = 2**63 - 1
+_INDEX: Final = re.compile(r"^[0-9]{1,9}$")
+_LAST_MOMENT: Final = 253_402_300_799
+"""The end of the year 9999."""
 _RANGE: Final = ("gt", "gte", "lt", "lte")
 
 
@@ -42,9 +46,8 @@ def text(*, longest: int = _TEXT, clearable: bool = True) -> Check:
 def integer(*, least: int | None = None, most: int | None = None) -> Check:
     def check(value: Any, name: str) -> int:
         word = _string(value, name)
-        if not _INTEGER.match(word):
-            raise ApiError(f"Invalid integer: {word}", code="parameter_invalid_integer", param=name)
-        number = int(word)
+        if not _INTEGER.match(word) or abs(number := int(word)) > _MOST:
+            raise ApiError(f"Invalid integer: {word[:40]}", code="parameter_invalid_integer", param=name)
         if least is not None and number < least:
             raise ApiError(
                 f"This value must be greater than or equal to {least}.", code="parameter_invalid_integer", param=name
@@ -54,6 +57,11 @@ def integer(*, least: int | None = None, most: int | None = None) -> Check:
         return number
 
     return check
+
+
+def moment() -> Check:
+    """A time in whole seconds since 1970, up to the year 9999."""
+    return integer(least=0, most=_LAST_MOMENT)
 
 
 def boolean() -> Check:
@@ -66,32 +74,54 @@ def boolean() -> Check:
     return check
 
 
-def choice(*allowed: str) -> Check:
-    def check(value: Any, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any, name: str) -> str:
         word = _string(value, name)
-        if word not in allowed:
-            raise ApiError(f"Invalid {name}: must be one of {_or(allowed)}", param=name)
+        if word not in self.words:
+            raise ApiError(f"Invalid {name}: must be one of {_or(self.words)}", param=name)
         return word
 
-    return check
+
+def choice(*allowed: str) -> Check:
+    return Choice(allowed)
 
 
 def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])}, or {words[-1]}"
 
 
-def choice_or(other: Check, *words: str) -> Check:
-    def check(value: Any, name: str) -> Any:
-        return value if value in words else other(value, name)
+@dataclass(frozen=True, slots=True)
+class ChoiceOr:
+    """One of some words, or what another check accepts."""
 
-    return check
+    inner: Check
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any, name: str) -> Any:
+        return value if value in self.words else self.inner(value, name)
+
+
+def choice_or(other: Check, *words: str) -> Check:
+    return ChoiceOr(other, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Clearable:
+    """What another check accepts, or "", which unsets it."""
+
+    inner: Check
+
+    def __call__(self, value: Any, name: str) -> Any:
+        return None if value == "" else self.inner(value, name)
 
 
 def clearable(other: Check) -> Check:
-    def check(value: Any, name: str) -> Any:
-        return None if value == "" else other(value, name)
-
-    return check
+    return Clearable(other)
 
 
 def anything() -> Check:
@@ -129,17 +159,26 @@ def _metadata_value(key: str, value: Any, name: str) -> str:
     return value
 
 
-def array(item: Check, *, most: int = 100) -> Check:
-    def check(value: Any, name: str) -> list[Any]:
-        if value == "":
-            return []
-        tree = _tree(value, name)
-        if not all(key.isdigit() for key in tree) or len(tree) > most:
-            raise ApiError("Invalid array", param=name)
-        ordered = sorted(tree.items(), key=lambda pair: int(pair[0]))
-        return [item(child, f"{name}[{index}]") for index, (_, child) in enumerate(ordered)]
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Values under `[]` or `[0]`, `[1]` and so on, in the order of these numbers; "" is none."""
 
-    return check
+    inner: Check
+    least: int
+    most: int
+
+    def __call__(self, value: Any, name: str) -> list[Any]:
+        tree = {} if value == "" else _tree(value, name)
+        if not all(_INDEX.match(key) for key in tree) or len(tree) > self.most:
+            raise ApiError("Invalid array", param=name)
+        if len(tree) < self.least:
+            raise empty_parameter(name)
+        ordered = sorted(tree.items(), key=lambda pair: int(pair[0]))
+        return [self.inner(child, f"{name}[{index}]") for index, (_, child) in enumerate(ordered)]
+
+
+def array(item: Check, *, least: int = 0, most: int = 100) -> Check:
+    return Array(item, least, most)
 
 
 def time_range() -> Check:

@@ -1,5 +1,6 @@
 """Test cards by what they do, and whether a charge succeeds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -77,34 +78,28 @@ def card_named(name: str) -> Card:
     return card
 
 
-def declined(charge: Charge, *, param: str | None = None) -> ApiError:
-    """The `card_error` a refused charge answers with."""
-    if charge == "authentication":
-        return ApiError(
-            "Your card was declined. This transaction requires authentication.",
-            status=402,
-            kind="card_error",
-            code="authentication_required",
-            decline_code="authentication_required",
-            param=param,
-        )
-    if charge == "insufficient_funds":
-        return ApiError(
-            "Your card has insufficient funds.",
-            status=402,
-            kind="card_error",
-            code="card_declined",
-            decline_code="insufficient_funds",
-            param=param,
-        )
+def declined(charge: Charge, *, changes_stand: bool = False) -> ApiError:
+    """The `card_error` a refused charge answers with; it may be the answer to an attempt that has been noted."""
+    message, code = _REFUSALS.get(charge, _DECLINED)
     return ApiError(
-        "Your card was declined.",
+        message,
         status=402,
         kind="card_error",
-        code="card_declined",
-        decline_code="generic_decline",
-        param=param,
+        code=code if charge == "authentication" else "card_declined",
+        decline_code=code,
+        changes_stand=changes_stand,
     )
+
+
+_DECLINED: Final = ("Your card was declined.", "generic_decline")
+_REFUSALS: Final[Mapping[Charge, tuple[str, str]]] = {
+    "authentication": (
+        "Your card was declined. This transaction requires authentication.",
+        "authentication_required",
+    ),
+    "insufficient_funds": ("Your card has insufficient funds.", "insufficient_funds"),
+}
+"""What is said of each refusal, and its decline code."""
 
 
 def attach(world: World, customer: Resource, card: Card, *, default: bool = True) -> Resource:
@@ -129,3 +124,9 @@ def card_of(world: World, subscription: Resource) -> Card | None:
         customer = world.find("customer", subscription["customer"])
         method_id = customer["invoice_settings"]["default_payment_method"] if customer else None
     return None if method_id is None else CARDS.get(world.private(method_id).get("card", ""))
+
+
+def charge_to(world: World, method_id: str) -> Charge:
+    """What a charge of one payment method would do now, with nobody present."""
+    card = CARDS.get(world.private(method_id).get("card", ""))
+    return "declined" if card is None else card.absent

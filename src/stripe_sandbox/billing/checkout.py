@@ -10,6 +10,7 @@ from stripe_sandbox.billing.periods import DAY_SECONDS
 from stripe_sandbox.billing.renewing import follow_payment, set_status
 from stripe_sandbox.objects.checkout import customer_details
 from stripe_sandbox.objects.customer import customer
+from stripe_sandbox.objects.subscription import ENDED
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.world import World
 
@@ -35,8 +36,10 @@ def open_session(world: World, session_id: str) -> Resource:
 
 def has_lost_its_customer(world: World, session: Resource) -> bool:
     """Whether the customer that a session names was deleted since: nobody can pay it any more."""
+    if session["customer"] is None:
+        return False
     known = world.find("customer", session["customer"])
-    return known is not None and bool(known.get("deleted"))
+    return known is None or bool(known.get("deleted"))
 
 
 def pay(
@@ -146,7 +149,7 @@ def settle_delayed(world: World, session_id: str, *, succeeds: bool) -> Resource
 def _settle_invoice(world: World, row: Resource, invoice: Resource, *, succeeds: bool) -> None:
     if succeeds:
         invoicing.mark_paid(world, invoice)
-        follow_payment(world, row)
+        follow_payment(world, row, invoice)
         return
     invoicing.mark_failed(world, invoice, next_attempt=None)
     if row["status"] == "active":
@@ -166,13 +169,17 @@ def expire(world: World, session_id: str) -> Resource:
     return session
 
 
+def subscriptions_of(world: World, customer_id: str) -> list[Resource]:
+    """A customer's subscriptions that have not ended, the oldest first."""
+    return world.rows("subscription").where(lambda row: row["customer"] == customer_id and row["status"] not in ENDED)
+
+
 def update_card(world: World, customer_id: str, card_name: str) -> Resource:
     """Give a customer another card, for its subscriptions too, as the portal's form does."""
     buyer = world.get("customer", customer_id)
     method = attach(world, buyer, card_named(card_name))
-    for row in list(world.rows("subscription").values()):
-        if row["customer"] == customer_id and row["status"] != "canceled":
-            before = snapshot(row)
-            row["default_payment_method"] = method["id"]
-            world.emit("customer.subscription.updated", row, before=before)
+    for row in subscriptions_of(world, customer_id):
+        before = snapshot(row)
+        row["default_payment_method"] = method["id"]
+        world.emit("customer.subscription.updated", row, before=before)
     return buyer

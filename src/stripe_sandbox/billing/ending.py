@@ -3,7 +3,8 @@
 from typing import Final
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.objects.subscription import period_of
+from stripe_sandbox.billing import invoicing
+from stripe_sandbox.objects.subscription import ENDED, period_of
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.world import World
 
@@ -11,12 +12,21 @@ FLAG: Final = "flag"
 CANCEL_AT: Final = "cancel_at"
 
 
+def must_live(row: Resource) -> None:
+    """Refuse what cannot be done to a subscription that has ended."""
+    if row["status"] in ENDED:
+        raise ApiError(f"The subscription {row['id']} has ended: it is {row['status']}.")
+
+
 def cancel_now(world: World, row: Resource, *, reason: str = "cancellation_requested") -> Resource:
-    """End a subscription at once; nothing revives it."""
+    """End a subscription at once; nothing revives it, and nobody goes on charging for its open invoices."""
     now = world.now(row["test_clock"])
     row.update(status="canceled", canceled_at=row["canceled_at"] or now, ended_at=now)
     row["cancellation_details"]["reason"] = row["cancellation_details"]["reason"] or reason
+    row["pending_update"] = None
     world.emit("customer.subscription.deleted", row)
+    for invoice in invoicing.payable_of(world, row):
+        invoicing.leave(world, invoice)
     return row
 
 
@@ -29,8 +39,7 @@ def expire_incomplete(world: World, row: Resource) -> None:
 
 def cancel_at_period_end(world: World, row: Resource, *, style: str | None = None) -> Resource:
     """End with the period. The style is the flag, or `cancel_at` alone as flexible billing's portal does it."""
-    if row["status"] == "canceled":
-        raise ApiError(f"The subscription {row['id']} has ended: it is canceled.")
+    must_live(row)
     chosen = style or (CANCEL_AT if row["billing_mode"]["type"] == "flexible" else FLAG)
     if chosen not in {FLAG, CANCEL_AT}:
         raise ApiError(f"Invalid style: must be one of {FLAG}, or {CANCEL_AT}", param="style")
@@ -52,8 +61,7 @@ def unmark_ending(row: Resource) -> None:
 
 def keep_going(world: World, row: Resource) -> Resource:
     """Take a planned end back."""
-    if row["status"] == "canceled":
-        raise ApiError(f"The subscription {row['id']} has ended: it is canceled.")
+    must_live(row)
     before = snapshot(row)
     unmark_ending(row)
     world.emit("customer.subscription.updated", row, before=before)

@@ -4,7 +4,7 @@ from typing import Final
 
 from stripe_sandbox.objects.invoice import invoice, invoice_line
 from stripe_sandbox.objects.subscription import items_of, period_of
-from stripe_sandbox.resource import Resource, snapshot
+from stripe_sandbox.resource import Resource, part, snapshot
 from stripe_sandbox.world.world import World
 
 _PAYABLE: Final = frozenset({"open", "uncollectible"})
@@ -16,50 +16,45 @@ def draw_up(world: World, subscription: Resource, *, reason: str, lines: list[Re
     Prorations that waited for the next invoice go onto it.
     """
     customer = world.get("customer", subscription["customer"])
-    invoice_id = world.ids.long("in")
-    rows = cycle_lines(world, subscription, invoice_id) if lines is None else lines
     waiting = world.private(subscription["id"]).get("prorations", [])
     if waiting:
         world.keep(subscription["id"], prorations=[])
-    for line in waiting:
-        line["invoice"] = invoice_id
     row = invoice(
-        invoice_id,
+        world.ids.long("in"),
         subscription=subscription,
         customer=customer,
-        lines=[*waiting, *rows],
+        lines=[*waiting, *(cycle_lines(world, subscription) if lines is None else lines)],
         created=world.now(subscription["test_clock"]),
     )
     start, end = period_of(subscription)
-    row.update(
-        account_name=world.config.account_name,
-        billing_reason=reason,
-        period_start=start,
-        period_end=end,
-        default_payment_method=None,
-    )
+    row.update(account_name=world.config.account_name, billing_reason=reason, period_start=start, period_end=end)
     return row
 
 
-def cycle_lines(world: World, subscription: Resource, invoice_id: str, *, free: bool = False) -> list[Resource]:
+def cycle_lines(
+    world: World, subscription: Resource, items: list[Resource] | None = None, *, free: bool = False
+) -> list[Resource]:
+    """A line for the running period of each item, or of those named; a trial's are free."""
     return [
         invoice_line(
             world.ids.long("il"),
-            invoice_id=invoice_id,
             subscription=subscription,
             item=item,
             amount=0 if free else int(item["price"]["unit_amount"]) * int(item["quantity"]),
             period=(item["current_period_start"], item["current_period_end"]),
-            description=_describe(world, item, free=free),
+            description=f"Trial period for {name_of(world, item['price'])}" if free else describe(world, item),
         )
-        for item in items_of(subscription)
+        for item in (items_of(subscription) if items is None else items)
     ]
 
 
-def _describe(world: World, item: Resource, *, free: bool) -> str:
-    product = world.find("product", item["price"]["product"])
-    name = product["name"] if product else item["price"]["id"]
-    return f"Trial period for {name}" if free else f"{item['quantity']} × {name}"  # noqa: RUF001  # as Stripe writes
+def describe(world: World, item: Resource) -> str:
+    return f"{item['quantity']} × {name_of(world, item['price'])}"  # noqa: RUF001  # as Stripe writes it
+
+
+def name_of(world: World, price: Resource) -> str:
+    product = world.find("product", price["product"])
+    return str(product["name"] if product else price["id"])
 
 
 def announce(world: World, row: Resource, *, finalise: bool = True) -> None:
@@ -83,6 +78,24 @@ def _finalise(world: World, row: Resource) -> None:
 
 def is_payable(row: Resource) -> bool:
     return row["status"] in _PAYABLE
+
+
+def payable_of(world: World, subscription: Resource) -> list[Resource]:
+    """A subscription's invoices that can still be paid, the oldest first."""
+    return world.rows("invoice").where(lambda row: is_payable(row) and subscription_of(row) == subscription["id"])
+
+
+def subscription_of(row: Resource) -> str | None:
+    subscription: str | None = part(row, "parent", "subscription_details").get("subscription")
+    return subscription
+
+
+def leave(world: World, row: Resource) -> None:
+    """Stop trying to collect an invoice; it stays open, for who wants to pay it."""
+    before = snapshot(row)
+    row.update(auto_advance=False, next_payment_attempt=None)
+    if row != before:
+        world.emit("invoice.updated", row, before=before)
 
 
 def mark_paid(world: World, row: Resource) -> None:

@@ -6,17 +6,12 @@ from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import ending, invoicing
 from stripe_sandbox.billing.cards import Charge, card_of
 from stripe_sandbox.billing.periods import DAY_SECONDS, period_end
-from stripe_sandbox.objects.subscription import items_of
+from stripe_sandbox.objects.subscription import items_of, period_of, set_items
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.world import World
 
-ENDED: Final = frozenset({"canceled", "incomplete_expired"})
+_RENEWABLE: Final = frozenset({"active", "past_due", "trialing", "unpaid"})
 _OUTCOMES: Final = ("canceled", "unpaid", "past_due")
-
-
-def must_live(row: Resource) -> None:
-    if row["status"] in ENDED:
-        raise ApiError(f"The subscription {row['id']} has ended: it is {row['status']}.")
 
 
 def charge_of(world: World, row: Resource) -> Charge:
@@ -25,14 +20,20 @@ def charge_of(world: World, row: Resource) -> Charge:
     return "declined" if card is None else card.absent
 
 
-def renew(world: World, row: Resource, *, charge: Charge | None = None) -> Resource:
-    """Begin the next period and charge for it; `charge` overrides what the card would do."""
-    must_live(row)
-    before = snapshot(row)
-    _next_period(row)
+def renew(world: World, row: Resource, *, charge: Charge | None = None, before: Resource | None = None) -> Resource:
+    """Begin the next period of the items whose period ends first, and charge for it.
+
+    `charge` overrides what the card would do; `before` is what the subscription was, if it has been changed already.
+    """
+    ending.must_live(row)
+    if row["status"] not in _RENEWABLE:
+        raise ApiError(f"A subscription that is {row['status']} cannot be renewed.")
+    before = snapshot(row) if before is None else before
+    items = _next_period(row)
     if row["status"] == "trialing":
         row["status"] = "active"
-    invoice = invoicing.draw_up(world, row, reason="subscription_cycle")
+    lines = invoicing.cycle_lines(world, row, items)
+    invoice = invoicing.draw_up(world, row, reason="subscription_cycle", lines=lines)
     row["latest_invoice"] = invoice["id"]
     world.emit("customer.subscription.updated", row, before=before)
     if row["status"] == "unpaid":
@@ -45,9 +46,12 @@ def renew(world: World, row: Resource, *, charge: Charge | None = None) -> Resou
     return row
 
 
-def _next_period(row: Resource) -> None:
-    for item in items_of(row):
-        rhythm, start = item["price"]["recurring"], item["current_period_end"]
+def _next_period(row: Resource) -> list[Resource]:
+    """Move on the items whose period is the first to end, and only those: others are paid for longer."""
+    start = period_of(row)[1]
+    ended = [item for item in items_of(row) if item["current_period_end"] == start]
+    for item in ended:
+        rhythm = item["price"]["recurring"]
         item["current_period_start"] = start
         item["current_period_end"] = item["billed_until"] = period_end(
             row["billing_cycle_anchor"],
@@ -55,6 +59,7 @@ def _next_period(row: Resource) -> None:
             interval=rhythm["interval"],
             interval_count=rhythm["interval_count"],
         )
+    return ended
 
 
 def _leave_uncollected(world: World, row: Resource, invoice: Resource) -> None:
@@ -71,7 +76,7 @@ def settle(world: World, row: Resource, invoice: Resource, *, charge: Charge) ->
     """Charge for an open invoice and let the subscription's status follow."""
     if charge == "succeeds" or invoice["amount_due"] == 0:
         invoicing.mark_paid(world, invoice)
-        follow_payment(world, row)
+        follow_payment(world, row, invoice)
         return
     invoicing.mark_failed(
         world, invoice, next_attempt=_next_attempt(world, invoice), needs_action=charge == "authentication"
@@ -86,9 +91,32 @@ def _next_attempt(world: World, invoice: Resource) -> int | None:
     return world.now(invoice["test_clock"]) + days[made] * DAY_SECONDS if made < len(days) else None
 
 
-def follow_payment(world: World, row: Resource) -> None:
+def follow_payment(world: World, row: Resource, invoice: Resource) -> None:
+    """What a paid invoice does to its subscription: an update that waited for it, and the status."""
+    if row["pending_update"] is not None and world.private(row["id"]).get("pending_invoice") == invoice["id"]:
+        _apply_pending(world, row)
     if row["status"] in {"past_due", "unpaid", "incomplete"}:
         set_status(world, row, "active")
+
+
+def _apply_pending(world: World, row: Resource) -> None:
+    before = snapshot(row)
+    items: list[Resource] = row["pending_update"]["subscription_items"]
+    row["pending_update"] = None
+    set_items(row, items)
+    world.emit("customer.subscription.pending_update_applied", row, before=before)
+    world.emit("customer.subscription.updated", row, before=before)
+
+
+def expire_pending(world: World, row: Resource) -> None:
+    """Nobody paid for an update in time: it is dropped, and its invoice with it."""
+    before = snapshot(row)
+    row["pending_update"] = None
+    invoice = world.find("invoice", world.private(row["id"]).get("pending_invoice"))
+    if invoice is not None and invoicing.is_payable(invoice):
+        invoicing.void(world, invoice)
+    world.emit("customer.subscription.pending_update_expired", row, before=before)
+    world.emit("customer.subscription.updated", row, before=before)
 
 
 def set_status(world: World, row: Resource, status: str) -> None:
@@ -111,23 +139,21 @@ def open_invoice(world: World, row: Resource) -> Resource:
     latest = invoicing.latest_of(world, row)
     if latest is not None and invoicing.is_payable(latest):
         return latest
-    for invoice in world.store.table("invoice").newest_first():
-        details = invoice["parent"]["subscription_details"]
-        if details["subscription"] == row["id"] and invoicing.is_payable(invoice):
-            return invoice
+    if waiting := invoicing.payable_of(world, row):
+        return waiting[-1]
     raise ApiError(f"The subscription {row['id']} has no open invoice.")
 
 
 def recover(world: World, row: Resource) -> Resource:
     """Pay the open invoice, whatever the card; the subscription becomes active again."""
-    must_live(row)
+    ending.must_live(row)
     settle(world, row, open_invoice(world, row), charge="succeeds")
     return row
 
 
 def exhaust_retries(world: World, row: Resource, outcome: str) -> Resource:
     """Let the last attempt fail now and give up on the invoice."""
-    must_live(row)
+    ending.must_live(row)
     if outcome not in _OUTCOMES:
         raise ApiError(f"Invalid outcome: must be one of {', '.join(_OUTCOMES)}", param="outcome")
     if row["status"] not in {"past_due", "incomplete"}:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from stripe_sandbox.billing import checkout, ending, pausing, renewing
 from stripe_sandbox.billing.cards import card_of
 from stripe_sandbox.billing.periods import DAY_SECONDS, HOUR_SECONDS
-from stripe_sandbox.objects.subscription import period_of
+from stripe_sandbox.objects.subscription import ENDED, period_of
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.agenda import Entry
 from stripe_sandbox.world.world import World
@@ -40,7 +40,7 @@ def plan(world: World, row: Resource) -> None:
 def next_step(world: World, row: Resource) -> Step | None:
     if row["object"] == checkout.SESSION:
         return _session_step(world, row)
-    if row["object"] != "subscription" or row["status"] in renewing.ENDED:
+    if row["object"] != "subscription" or row["status"] in ENDED:
         return None
     return min(_subscription_steps(world, row), key=lambda step: step.at, default=None)
 
@@ -69,6 +69,8 @@ def _subscription_steps(world: World, row: Resource) -> list[Step]:
             steps.extend(_retry_steps(world, row))
         case _:
             pass
+    if (update := row["pending_update"]) is not None:
+        steps.append(Step(update["expires_at"], renewing.expire_pending))
     if (pause := row["pause_collection"]) is not None and pause["resumes_at"] is not None:
         steps.append(Step(pause["resumes_at"], _collect_again))
     return steps

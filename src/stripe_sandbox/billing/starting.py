@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from stripe_sandbox.billing import invoicing
 from stripe_sandbox.billing.periods import period_end
+from stripe_sandbox.billing.prices import must_differ, must_match
+from stripe_sandbox.objects.invoice import one_time_line
 from stripe_sandbox.objects.subscription import set_items, subscription, subscription_item
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
@@ -16,7 +18,7 @@ class Order:
 
     customer: Resource
     items: Sequence[tuple[Resource, int]]
-    """Prices and quantities."""
+    """Prices and quantities; what does not recur is on the first invoice only."""
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     description: str | None = None
     trial_end: int | None = None
@@ -27,6 +29,9 @@ class Order:
 
 def begin(world: World, order: Order) -> tuple[Resource, Resource]:
     """Make a subscription, `incomplete` or `trialing`, and its draft first invoice; nothing is told yet."""
+    prices = [price for price, _ in order.items]
+    must_match(prices, billing_mode=order.billing_mode)
+    must_differ([price for price in prices if price["recurring"] is not None])
     now = world.now(order.customer["test_clock"])
     row = subscription(
         world.ids.long("sub"),
@@ -45,7 +50,7 @@ def begin(world: World, order: Order) -> tuple[Resource, Resource]:
     if order.trial_end is not None:
         row.update(status="trialing", trial_start=now, trial_end=order.trial_end, billing_cycle_anchor=order.trial_end)
     _add_items(world, row, order, now)
-    invoice = _first_invoice(world, row)
+    invoice = _first_invoice(world, row, order)
     row["latest_invoice"] = invoice["id"]
     return row, invoice
 
@@ -61,6 +66,7 @@ def _add_items(world: World, row: Resource, order: Order, now: int) -> None:
             period=(now, order.trial_end or first_period_end(now, price)),
         )
         for price, quantity in order.items
+        if price["recurring"] is not None
     ]
     set_items(row, items)
 
@@ -70,13 +76,22 @@ def first_period_end(start: int, price: Resource) -> int:
     return period_end(start, start, interval=rhythm["interval"], interval_count=rhythm["interval_count"])
 
 
-def _first_invoice(world: World, row: Resource) -> Resource:
-    invoice = invoicing.draw_up(world, row, reason="subscription_create")
-    if row["status"] == "trialing":
-        lines = invoicing.cycle_lines(world, row, invoice["id"], free=True)
-        invoice["lines"].update(data=lines)
-        invoice.update(dict.fromkeys(("amount_due", "amount_remaining", "subtotal", "total"), 0))
-        invoice.update(subtotal_excluding_tax=0, total_excluding_tax=0)
+def _first_invoice(world: World, row: Resource, order: Order) -> Resource:
+    once = [
+        one_time_line(
+            world.ids.long("il"),
+            item_id=world.ids.long("ii"),
+            subscription=row,
+            price=price,
+            quantity=quantity,
+            description=invoicing.name_of(world, price),
+            now=row["created"],
+        )
+        for price, quantity in order.items
+        if price["recurring"] is None
+    ]
+    lines = [*invoicing.cycle_lines(world, row, free=row["status"] == "trialing"), *once]
+    invoice = invoicing.draw_up(world, row, reason="subscription_create", lines=lines)
     invoice["period_start"] = invoice["period_end"] = invoice["created"]
     return invoice
 

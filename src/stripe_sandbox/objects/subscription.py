@@ -1,37 +1,52 @@
 """Subscriptions and their items."""
 
+from typing import Final
+
 from stripe_sandbox.objects.catalogue import plan_of
-from stripe_sandbox.resource import Resource
+from stripe_sandbox.resource import Resource, snapshot
+
+ENDED: Final = frozenset({"canceled", "incomplete_expired"})
+"""The states that nothing leads out of."""
 
 
 def subscription(subscription_id: str, *, customer_id: str, currency: str, created: int, billing_mode: str) -> Resource:
     return {
         "id": subscription_id,
         "object": "subscription",
+        **_billing(created),
+        **_ending(),
+        **_paying(),
+        **_trial(),
         "application": None,
         "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
-        "billing_cycle_anchor": created,
-        "billing_cycle_anchor_config": None,
         "billing_mode": _billing_mode(billing_mode, created),
-        "billing_schedules": [],
-        "billing_thresholds": None,
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
-        "cancellation_details": {"comment": None, "feedback": None, "feedback_option": None, "reason": None},
-        "collection_method": "charge_automatically",
         "created": created,
         "currency": currency,
         "customer": customer_id,
         "customer_account": None,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
         "description": None,
+        "items": {"object": "list", "data": [], "has_more": False, "total_count": 0, "url": ""},
+        "livemode": False,
+        "managed_payments": {"enabled": False},
+        "metadata": {},
+        "on_behalf_of": None,
+        "start_date": created,
+        "status": "incomplete",
+        "status_details": None,
+        "test_clock": None,
+        "transfer_data": None,
+    }
+
+
+def _billing(created: int) -> Resource:
+    return {
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "billing_cycle_anchor": created,
+        "billing_cycle_anchor_config": None,
+        "billing_schedules": [],
+        "billing_thresholds": None,
+        "default_tax_rates": [],
         "discounts": [],
-        "ended_at": None,
         "invoice_settings": {
             "account_tax_ids": None,
             "custom_fields": None,
@@ -39,28 +54,42 @@ def subscription(subscription_id: str, *, customer_id: str, currency: str, creat
             "footer": None,
             "issuer": {"type": "self"},
         },
-        "items": {"object": "list", "data": [], "has_more": False, "total_count": 0, "url": ""},
         "latest_invoice": None,
-        "livemode": False,
-        "managed_payments": {"enabled": False},
-        "metadata": {},
         "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
+        "pending_invoice_item_interval": None,
+        "pending_update": None,
+        "schedule": None,
+    }
+
+
+def _ending() -> Resource:
+    return {
+        "cancel_at": None,
+        "cancel_at_period_end": False,
+        "canceled_at": None,
+        "cancellation_details": {"comment": None, "feedback": None, "feedback_option": None, "reason": None},
+        "ended_at": None,
+    }
+
+
+def _paying() -> Resource:
+    return {
+        "collection_method": "charge_automatically",
+        "days_until_due": None,
+        "default_payment_method": None,
+        "default_source": None,
         "pause_collection": None,
         "payment_settings": {
             "payment_method_options": None,
             "payment_method_types": None,
             "save_default_payment_method": "off",
         },
-        "pending_invoice_item_interval": None,
         "pending_setup_intent": None,
-        "pending_update": None,
-        "schedule": None,
-        "start_date": created,
-        "status": "incomplete",
-        "status_details": None,
-        "test_clock": None,
-        "transfer_data": None,
+    }
+
+
+def _trial() -> Resource:
+    return {
         "trial_end": None,
         "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
         "trial_start": None,
@@ -93,7 +122,7 @@ def subscription_item(
         "discounts": [],
         "metadata": {},
         "plan": plan_of(price),
-        "price": price,
+        "price": snapshot(price),
         "quantity": quantity,
         "subscription": subscription_id,
         "tax_rates": [],

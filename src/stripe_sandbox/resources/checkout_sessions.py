@@ -4,28 +4,17 @@ from typing import Any, Final
 
 from stripe_sandbox.api import versions
 from stripe_sandbox.api.errors import ApiError, missing_parameter
-from stripe_sandbox.api.lists import equal, listing, page_of, within
+from stripe_sandbox.api.lists import equal, page_of, page_within, within
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import (
-    PAGE,
-    array,
-    boolean,
-    choice,
-    group,
-    ignored,
-    integer,
-    metadata,
-    text,
-    time_range,
-)
+from stripe_sandbox.api.params import PAGE, metadata
 from stripe_sandbox.billing import checkout
 from stripe_sandbox.billing.periods import HOUR_SECONDS
-from stripe_sandbox.objects.catalogue import price as new_price
-from stripe_sandbox.objects.checkout import checkout_session, line_item
+from stripe_sandbox.billing.prices import must_differ, must_match
+from stripe_sandbox.objects.checkout import checkout_session
 from stripe_sandbox.resource import Resource, part
-from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer
-from stripe_sandbox.resources.prices import INTERVALS, currency_code, recurring_of, unit_amount
-from stripe_sandbox.resources.products import make_product
+from stripe_sandbox.resources.checkout_lines import line_items, line_of
+from stripe_sandbox.resources.checkout_params import CREATE, LIST
+from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer, merge_metadata, trial_until
 from stripe_sandbox.world.world import World
 
 _SHORTEST: Final = HOUR_SECONDS // 2
@@ -50,14 +39,21 @@ def _create(world: World, call: Call) -> Resource:
     ui_mode = _ui_mode(params, call.version)
     customer = _customer(world, params)
     expires_at, due_at = _expiry(world, params, customer)
-    lines = [_line(world, given, index) for index, given in enumerate(params.get("line_items", []))]
-    _check(params, mode, ui_mode, lines)
+    lines = [line_of(world, given, index) for index, given in enumerate(params.get("line_items", []))]
+    _check(params, mode, ui_mode, [price for price, _ in lines], call.version)
+    now = world.now(customer["test_clock"] if customer else None)
+    if (trial_end := params.get("subscription_data", {}).get("trial_end")) is not None:
+        trial_until(trial_end, now, param="subscription_data[trial_end]")
     row = checkout_session(
         world.ids.checkout_session(),
         mode=mode,
         currency=lines[0][0]["currency"] if lines else params.get("currency"),
-        amount=0 if _trial(params) else sum(int(price["unit_amount"]) * quantity for price, quantity in lines),
-        created=world.now(customer["test_clock"] if customer else None),
+        amount=sum(
+            int(price["unit_amount"]) * quantity
+            for price, quantity in lines
+            if price["recurring"] is None or not _trial(params)
+        ),
+        created=now,
         expires_at=expires_at,
     )
     assign(row, params, *_COPIED)
@@ -77,7 +73,7 @@ def _keep_details(world: World, call: Call, row: Resource, lines: list[tuple[Res
         line_ids=[world.ids.long("li") for _ in lines],
         subscription_data={**data, "metadata": fresh_metadata(data)},
         missing_payment_method=behaviour or "create_invoice",
-        billing_mode=data.get("billing_mode", {}).get("type") or versions.default_billing_mode(call.version),
+        billing_mode=_billing_mode(call.params, call.version),
         due_at=due_at,
     )
 
@@ -120,67 +116,30 @@ def _expiry(world: World, params: dict[str, Any], customer: Resource | None) -> 
     )
 
 
-def _check(params: dict[str, Any], mode: str, ui_mode: str, lines: list[tuple[Resource, int]]) -> None:
+def _check(params: dict[str, Any], mode: str, ui_mode: str, lines: list[Resource], version: str) -> None:
     if mode != "setup" and not lines:
         raise missing_parameter("line_items")
     if ui_mode == "hosted_page" and not params.get("success_url"):
         raise missing_parameter("success_url")
-    rhythms = [price["recurring"] for price, _ in lines]
-    if mode == "subscription" and not any(rhythms):
+    recurring = [price for price in lines if price["recurring"] is not None]
+    if mode == "subscription" and not recurring:
         raise ApiError("You must provide at least one recurring price in `subscription` mode when using prices.")
-    if mode == "payment" and any(rhythms):
+    if mode == "payment" and recurring:
         raise ApiError("You specified `payment` mode but passed a recurring price.", param="line_items")
     if mode != "subscription" and "subscription_data" in params:
-        raise ApiError("You can not pass `subscription_data` in `payment` mode.", param="subscription_data")
+        raise ApiError(f"You can not pass `subscription_data` in `{mode}` mode.", param="subscription_data")
+    must_match(lines, billing_mode=_billing_mode(params, version), param="line_items")
+    must_differ(recurring, param="line_items")
+
+
+def _billing_mode(params: dict[str, Any], version: str) -> str:
+    given: str | None = params.get("subscription_data", {}).get("billing_mode", {}).get("type")
+    return given or versions.default_billing_mode(version)
 
 
 def _trial(params: dict[str, Any]) -> bool:
     data = params.get("subscription_data", {})
     return bool(data.get("trial_period_days") or data.get("trial_end"))
-
-
-def _line(world: World, given: dict[str, Any], index: int) -> tuple[Resource, int]:
-    quantity = given.get("quantity", 1)
-    if (price_id := given.get("price")) is not None:
-        price = world.get("price", price_id, param=f"line_items[{index}][price]")
-        if not price["active"]:
-            raise ApiError(f"The price specified is inactive: {price_id}.", param=f"line_items[{index}][price]")
-        return price, quantity
-    if (data := given.get("price_data")) is None:
-        raise missing_parameter(f"line_items[{index}][price]")
-    return _price_from_data(world, data), quantity
-
-
-def _price_from_data(world: World, data: dict[str, Any]) -> Resource:
-    if (product_id := data.get("product")) is None:
-        product = make_product(world, name=data.get("product_data", {}).get("name", "Product"))
-        world.put(product)
-        product_id = product["id"]
-    row = new_price(
-        world.ids.long("price"),
-        product_id=world.get("product", product_id, param="line_items[0][price_data][product]")["id"],
-        currency=currency_code(data["currency"]),
-        unit_amount=unit_amount(data),
-        recurring=recurring_of(data.get("recurring")),
-        created=world.now(),
-    )
-    world.put(row)
-    return row
-
-
-def line_items(world: World, session: Resource) -> list[Resource]:
-    details = world.private(session["id"])
-    rows: list[Resource] = []
-    for item_id, (price_id, quantity) in zip(details["line_ids"], details["lines"], strict=True):
-        price = world.get("price", price_id)
-        product = world.get("product", price["product"])
-        rows.append(line_item(item_id, price=price, product_name=product["name"], quantity=quantity))
-    return rows
-
-
-def included_line_items(world: World, session: Resource) -> Resource:
-    """The list that `expand[]=line_items` adds."""
-    return listing(f"/v1/checkout/sessions/{session['id']}/line_items", line_items(world, session))
 
 
 def _retrieve(world: World, call: Call) -> Resource:
@@ -190,7 +149,7 @@ def _retrieve(world: World, call: Call) -> Resource:
 def _update(world: World, call: Call) -> Resource:
     row = world.get(checkout.SESSION, call.target)
     if "metadata" in call.params:
-        row["metadata"] = {**row["metadata"], **fresh_metadata(call.params)}
+        merge_metadata(row, call.params["metadata"])
     world.put(row)
     return row
 
@@ -200,7 +159,7 @@ def _expire(world: World, call: Call) -> Resource:
 
 
 def _list_line_items(world: World, call: Call) -> Resource:
-    return listing(call.path, line_items(world, world.get(checkout.SESSION, call.target)))
+    return page_within(call, "line item", line_items(world, world.get(checkout.SESSION, call.target)))
 
 
 def _list(world: World, call: Call) -> Resource:
@@ -216,129 +175,13 @@ def _list(world: World, call: Call) -> Resource:
     return page_of(world, call, checkout.SESSION, keep)
 
 
-_PRICE_DATA: Final = group(
-    required=("currency",),
-    currency=text(clearable=False),
-    product=text(clearable=False),
-    product_data=group(
-        required=("name",),
-        name=text(clearable=False),
-        unused=(
-            "description",
-            "images",
-            "metadata",
-        ),
-    ),
-    recurring=group(required=("interval",), interval=choice(*INTERVALS), interval_count=integer(least=1)),
-    tax_behavior=choice("exclusive", "inclusive", "unspecified"),
-    unit_amount=integer(least=0),
-    unit_amount_decimal=text(clearable=False),
-)
-_SUBSCRIPTION_DATA: Final = group(
-    billing_mode=group(required=("type",), type=choice("classic", "flexible"), unused=("flexible",)),
-    description=text(longest=500),
-    metadata=metadata(),
-    trial_end=integer(),
-    trial_period_days=integer(least=1, most=730),
-    trial_settings=group(
-        required=("end_behavior",),
-        end_behavior=group(missing_payment_method=choice("cancel", "create_invoice", "pause")),
-    ),
-    unused=(
-        "application_fee_percent",
-        "billing_cycle_anchor",
-        "default_tax_rates",
-        "invoice_settings",
-        "on_behalf_of",
-        "pending_invoice_item_interval",
-        "proration_behavior",
-        "transfer_data",
-    ),
-)
-_CREATE: Final = {
-    "allow_promotion_codes": boolean(),
-    "billing_address_collection": choice("auto", "required"),
-    "cancel_url": text(),
-    "client_reference_id": text(longest=200, clearable=False),
-    "currency": text(),
-    "customer": text(clearable=False),
-    "customer_creation": choice("always", "if_required"),
-    "customer_email": text(longest=800, clearable=False),
-    "expires_at": integer(),
-    "line_items": array(
-        group(
-            price=text(clearable=False),
-            price_data=_PRICE_DATA,
-            quantity=integer(least=1),
-            unused=(
-                "adjustable_quantity",
-                "dynamic_tax_rates",
-                "metadata",
-                "tax_rates",
-            ),
-        )
-    ),
-    "locale": text(longest=10),
-    "metadata": metadata(),
-    "mode": choice("payment", "setup", "subscription"),
-    "payment_method_collection": choice("always", "if_required"),
-    "submit_type": choice("auto", "book", "donate", "pay", "subscribe"),
-    "subscription_data": _SUBSCRIPTION_DATA,
-    "success_url": text(clearable=False),
-    "ui_mode": text(clearable=False),
-    **ignored(
-        "adaptive_pricing",
-        "after_expiration",
-        "allowed_payment_method_types",
-        "automatic_tax",
-        "branding_settings",
-        "consent_collection",
-        "custom_fields",
-        "custom_text",
-        "customer_account",
-        "customer_update",
-        "discounts",
-        "excluded_payment_method_types",
-        "integration_identifier",
-        "invoice_creation",
-        "managed_payments",
-        "name_collection",
-        "optional_items",
-        "origin_context",
-        "payment_intent_data",
-        "payment_method_configuration",
-        "payment_method_data",
-        "payment_method_options",
-        "payment_method_types",
-        "permissions",
-        "phone_number_collection",
-        "redirect_on_completion",
-        "return_url",
-        "saved_payment_method_options",
-        "setup_intent_data",
-        "shipping_address_collection",
-        "shipping_options",
-        "tax_id_collection",
-        "wallet_options",
-    ),
-}
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    operation("POST", "/v1/checkout/sessions", _create, params=_CREATE),
+    operation("POST", "/v1/checkout/sessions", _create, params=CREATE),
     operation(
         "GET",
         "/v1/checkout/sessions",
         _list,
-        params={
-            **PAGE,
-            "created": time_range(),
-            "customer": text(),
-            "customer_account": text(),
-            "customer_details": group(email=text()),
-            "payment_intent": text(),
-            "payment_link": text(),
-            "status": choice("complete", "expired", "open"),
-            "subscription": text(),
-        },
+        params=LIST,
     ),
     operation("GET", "/v1/checkout/sessions/{id}", _retrieve),
     operation("POST", "/v1/checkout/sessions/{id}", _update, params={"metadata": metadata()}),

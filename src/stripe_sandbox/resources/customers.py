@@ -18,8 +18,8 @@ from stripe_sandbox.api.params import (
     time_range,
 )
 from stripe_sandbox.billing.ending import cancel_now
-from stripe_sandbox.billing.renewing import ENDED
 from stripe_sandbox.objects.customer import customer
+from stripe_sandbox.objects.subscription import ENDED
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.resources.common import assign, deleted, fresh_metadata, merge_metadata
 from stripe_sandbox.world.world import World

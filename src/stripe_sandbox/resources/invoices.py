@@ -3,18 +3,14 @@
 from typing import Final
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.api.lists import equal, listing, page_of, within
+from stripe_sandbox.api.lists import equal, page_of, page_within, within
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import PAGE, choice, ignored, text, time_range
+from stripe_sandbox.api.params import PAGE, boolean, choice, ignored, text, time_range
 from stripe_sandbox.billing import invoicing, renewing
-from stripe_sandbox.billing.cards import declined
-from stripe_sandbox.resource import Resource, part
+from stripe_sandbox.billing.cards import Charge, charge_to, declined
+from stripe_sandbox.resource import Resource
+from stripe_sandbox.resources.common import own_method
 from stripe_sandbox.world.world import World
-
-
-def subscription_of(row: Resource) -> str | None:
-    subscription: str | None = part(row, "parent", "subscription_details").get("subscription")
-    return subscription
 
 
 def _retrieve(world: World, call: Call) -> Resource:
@@ -27,7 +23,7 @@ def _list(world: World, call: Call) -> Resource:
     def keep(row: Resource) -> bool:
         return (
             equal(call.params, row, "customer", "status", "collection_method")
-            and (wanted is None or subscription_of(row) == wanted)
+            and (wanted is None or invoicing.subscription_of(row) == wanted)
             and within(call.params.get("created"), row["created"])
         )
 
@@ -35,19 +31,28 @@ def _list(world: World, call: Call) -> Resource:
 
 
 def _list_lines(world: World, call: Call) -> Resource:
-    return listing(call.path, world.get("invoice", call.target)["lines"]["data"])
+    return page_within(call, "line item", world.get("invoice", call.target)["lines"]["data"])
 
 
 def _pay(world: World, call: Call) -> Resource:
-    """Charge the subscription's card for an open invoice; a refusal is a 402 and changes nothing else."""
+    """Charge the subscription's card for an open invoice; a refusal is a 402, and an attempt all the same."""
     row = world.get("invoice", call.target)
     if not invoicing.is_payable(row):
         raise ApiError("Invoice is already paid" if row["status"] == "paid" else "This invoice cannot be paid.")
-    subscription = world.get("subscription", subscription_of(row) or "")
-    charge = renewing.charge_of(world, subscription)
-    if charge != "succeeds" and not call.params.get("paid_out_of_band"):
-        raise declined(charge)
-    renewing.settle(world, subscription, row, charge="succeeds")
+    subscription = world.get("subscription", invoicing.subscription_of(row) or "")
+    if call.params.get("paid_out_of_band"):
+        charge: Charge = "succeeds"
+    elif (method := call.params.get("payment_method")) is not None:
+        own_method(world, method, subscription["customer"], param="payment_method")
+        charge = charge_to(world, method)
+    else:
+        charge = renewing.charge_of(world, subscription)
+    if charge != "succeeds":
+        invoicing.mark_failed(
+            world, row, next_attempt=row["next_payment_attempt"], needs_action=charge == "authentication"
+        )
+        raise declined(charge, changes_stand=True)
+    renewing.settle(world, subscription, row, charge=charge)
     return row
 
 
@@ -81,7 +86,12 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "POST",
         "/v1/invoices/{id}/pay",
         _pay,
-        params=ignored("forgive", "mandate", "off_session", "paid_out_of_band", "payment_method", "source"),
+        params={
+            "off_session": boolean(),
+            "paid_out_of_band": boolean(),
+            "payment_method": text(clearable=False),
+            **ignored("forgive", "mandate", "source"),
+        },
     ),
     operation("POST", "/v1/invoices/{id}/void", _void),
 )

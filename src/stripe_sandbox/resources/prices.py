@@ -20,23 +20,27 @@ from stripe_sandbox.api.params import (
 from stripe_sandbox.objects.catalogue import price, recurring
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.resources.common import assign, fresh_metadata, merge_metadata
-from stripe_sandbox.resources.products import make_product
+from stripe_sandbox.resources.products import make_product, must_be_new
 from stripe_sandbox.world.world import World
 
 INTERVALS: Final = ("day", "month", "week", "year")
 _CURRENCY_LETTERS: Final = 3
+_LONGEST: Final = {"day": 1_095, "week": 156, "month": 36, "year": 3}
+"""Three years, which is as far apart as Stripe lets payments be."""
+_MOST_AMOUNT: Final = 99_999_999_999
+AMOUNT: Final = integer(least=0, most=_MOST_AMOUNT)
 _RECURRING: Final = group(
     required=("interval",),
     interval=choice(*INTERVALS),
     interval_count=integer(least=1),
-    trial_period_days=integer(least=0),
+    trial_period_days=integer(least=0, most=_LONGEST["day"]),
     usage_type=choice("licensed"),
 )
 
 
-def currency_code(word: str) -> str:
-    if len(word) != _CURRENCY_LETTERS or not word.isalpha():
-        raise ApiError(f"Invalid currency: {word}.", param="currency")
+def currency_code(word: str, param: str = "currency") -> str:
+    if len(word) != _CURRENCY_LETTERS or not (word.isascii() and word.isalpha()):
+        raise ApiError(f"Invalid currency: {word[:40]}.", param=param)
     return word.lower()
 
 
@@ -60,25 +64,39 @@ def _create(world: World, call: Call) -> Resource:
     return row
 
 
-def unit_amount(params: dict[str, Any], name: str = "unit_amount") -> int:
+def unit_amount(params: dict[str, Any], where: str = "{}") -> int:
+    """The amount in the smallest unit, given in one of two ways; `where` makes a parameter's name of its own."""
     if "unit_amount" in params:
         return int(params["unit_amount"])
     if "unit_amount_decimal" not in params:
-        raise missing_parameter(name)
+        raise missing_parameter(where.format("unit_amount"))
+    name = where.format("unit_amount_decimal")
     try:
-        return int(Decimal(params["unit_amount_decimal"]))
-    except InvalidOperation as error:
-        raise ApiError("Invalid decimal", param="unit_amount_decimal") from error
+        amount = Decimal(params["unit_amount_decimal"])
+        whole = amount.is_finite() and amount == int(amount)
+    except (InvalidOperation, OverflowError) as error:
+        raise ApiError(f"Invalid decimal: {params['unit_amount_decimal'][:40]}", param=name) from error
+    if not whole or not 0 <= amount <= _MOST_AMOUNT:
+        raise ApiError(
+            f"Invalid decimal: {params['unit_amount_decimal'][:40]}; the sandbox has whole amounts of up to "
+            f"{_MOST_AMOUNT} only.",
+            param=name,
+        )
+    return int(amount)
 
 
-def recurring_of(given: dict[str, Any] | None) -> Resource | None:
+def recurring_of(given: dict[str, Any] | None, where: str = "recurring") -> Resource | None:
+    """The rhythm that was asked for; `where` is the group's name."""
     if given is None:
         return None
-    return recurring(
-        interval=given["interval"],
-        interval_count=given.get("interval_count", 1),
-        trial_period_days=given.get("trial_period_days"),
-    )
+    interval, count = given["interval"], given.get("interval_count", 1)
+    if count > _LONGEST[interval]:
+        raise ApiError(
+            f"The maximum interval is three years: {_LONGEST[interval]} {interval}s.",
+            code="parameter_invalid_integer",
+            param=f"{where}[interval_count]",
+        )
+    return recurring(interval=interval, interval_count=count, trial_period_days=given.get("trial_period_days"))
 
 
 def _product_id(world: World, params: dict[str, Any]) -> str:
@@ -86,6 +104,7 @@ def _product_id(world: World, params: dict[str, Any]) -> str:
         return str(world.get("product", named, param="product")["id"])
     if (data := params.get("product_data")) is None:
         raise missing_parameter("product")
+    must_be_new(world, data.get("id"), param="product_data[id]")
     row = make_product(world, name=data["name"], product_id=data.get("id"), metadata=fresh_metadata(data))
     world.emit("product.created", row)
     return str(row["id"])
@@ -170,7 +189,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 ),
             ),
             "recurring": _RECURRING,
-            "unit_amount": integer(least=0),
+            "unit_amount": AMOUNT,
             "unit_amount_decimal": text(clearable=False),
         },
     ),

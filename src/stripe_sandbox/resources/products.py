@@ -34,10 +34,15 @@ def make_product(
     return row
 
 
+def must_be_new(world: World, product_id: str | None, *, param: str) -> None:
+    """A product's id may be chosen by who makes it, once."""
+    if product_id is not None and product_id in world.rows("product"):
+        raise ApiError("Product already exists.", code="resource_already_exists", param=param)
+
+
 def _create(world: World, call: Call) -> Resource:
     wanted = call.params.get("id")
-    if wanted is not None and wanted in world.rows("product"):
-        raise ApiError("Product already exists.", code="resource_already_exists", param="id")
+    must_be_new(world, wanted, param="id")
     row = make_product(world, name=call.params["name"], product_id=wanted, metadata=fresh_metadata(call.params))
     assign(row, call.params, *_PLAIN)
     world.emit("product.created", row)

@@ -1,0 +1,137 @@
+"""What a checkout session is made of, by parameter."""
+
+from typing import Final
+
+from stripe_sandbox.api.params import (
+    PAGE,
+    array,
+    boolean,
+    choice,
+    group,
+    ignored,
+    integer,
+    metadata,
+    moment,
+    text,
+    time_range,
+)
+from stripe_sandbox.resources.common import MOST_QUANTITY
+from stripe_sandbox.resources.prices import AMOUNT, INTERVALS
+
+_PRICE_DATA: Final = group(
+    required=("currency",),
+    currency=text(clearable=False),
+    product=text(clearable=False),
+    product_data=group(
+        required=("name",),
+        name=text(clearable=False),
+        unused=(
+            "description",
+            "images",
+            "metadata",
+        ),
+    ),
+    recurring=group(required=("interval",), interval=choice(*INTERVALS), interval_count=integer(least=1)),
+    tax_behavior=choice("exclusive", "inclusive", "unspecified"),
+    unit_amount=AMOUNT,
+    unit_amount_decimal=text(clearable=False),
+)
+_SUBSCRIPTION_DATA: Final = group(
+    billing_mode=group(required=("type",), type=choice("classic", "flexible"), unused=("flexible",)),
+    description=text(longest=500),
+    metadata=metadata(),
+    trial_end=moment(),
+    trial_period_days=integer(least=1, most=730),
+    trial_settings=group(
+        required=("end_behavior",),
+        end_behavior=group(missing_payment_method=choice("cancel", "create_invoice", "pause")),
+    ),
+    unused=(
+        "application_fee_percent",
+        "billing_cycle_anchor",
+        "default_tax_rates",
+        "invoice_settings",
+        "on_behalf_of",
+        "pending_invoice_item_interval",
+        "proration_behavior",
+        "transfer_data",
+    ),
+)
+CREATE: Final = {
+    "allow_promotion_codes": boolean(),
+    "billing_address_collection": choice("auto", "required"),
+    "cancel_url": text(),
+    "client_reference_id": text(longest=200, clearable=False),
+    "currency": text(),
+    "customer": text(clearable=False),
+    "customer_creation": choice("always", "if_required"),
+    "customer_email": text(longest=800, clearable=False),
+    "expires_at": moment(),
+    "line_items": array(
+        group(
+            price=text(clearable=False),
+            price_data=_PRICE_DATA,
+            quantity=integer(least=1, most=MOST_QUANTITY),
+            unused=(
+                "adjustable_quantity",
+                "dynamic_tax_rates",
+                "metadata",
+                "tax_rates",
+            ),
+        )
+    ),
+    "locale": text(longest=10),
+    "metadata": metadata(),
+    "mode": choice("payment", "setup", "subscription"),
+    "payment_method_collection": choice("always", "if_required"),
+    "submit_type": choice("auto", "book", "donate", "pay", "subscribe"),
+    "subscription_data": _SUBSCRIPTION_DATA,
+    "success_url": text(clearable=False),
+    "ui_mode": text(clearable=False),
+    **ignored(
+        "adaptive_pricing",
+        "after_expiration",
+        "allowed_payment_method_types",
+        "automatic_tax",
+        "branding_settings",
+        "consent_collection",
+        "custom_fields",
+        "custom_text",
+        "customer_account",
+        "customer_update",
+        "discounts",
+        "excluded_payment_method_types",
+        "integration_identifier",
+        "invoice_creation",
+        "managed_payments",
+        "name_collection",
+        "optional_items",
+        "origin_context",
+        "payment_intent_data",
+        "payment_method_configuration",
+        "payment_method_data",
+        "payment_method_options",
+        "payment_method_types",
+        "permissions",
+        "phone_number_collection",
+        "redirect_on_completion",
+        "return_url",
+        "saved_payment_method_options",
+        "setup_intent_data",
+        "shipping_address_collection",
+        "shipping_options",
+        "tax_id_collection",
+        "wallet_options",
+    ),
+}
+LIST: Final = {
+    **PAGE,
+    "created": time_range(),
+    "customer": text(),
+    "customer_account": text(),
+    "customer_details": group(email=text()),
+    "payment_intent": text(),
+    "payment_link": text(),
+    "status": choice("complete", "expired", "open"),
+    "subscription": text(),
+}
