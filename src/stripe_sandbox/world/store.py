@@ -17,6 +17,10 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID
 """
+_APPLICATION: Final = 0x53_42_4F_58
+"""Marks a file as a sandbox's: "SBOX" in the header's application id."""
+_VERSION: Final = 1
+"""Of the file's format, in the header's user version."""
 
 
 class DatabaseUnusable(Exception):
@@ -123,8 +127,22 @@ class Store:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    _recognise(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     # With a write-ahead log, NORMAL loses nothing when the process is killed, only when the power fails.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(_SCHEMA)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.commit()
+
+
+def _recognise(connection: sqlite3.Connection) -> None:
+    """Raise `sqlite3.DatabaseError` for a file that is not ours; worlds of before they were marked are."""
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if mark not in (0, _APPLICATION) or tables - {"rows"}:
+        raise sqlite3.DatabaseError("it is another program's database")
+    if version > _VERSION:
+        raise sqlite3.DatabaseError(f"a newer version wrote it (its format is {version}, not {_VERSION})")
