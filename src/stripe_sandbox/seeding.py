@@ -12,16 +12,17 @@ from stripe_sandbox.world.world import World
 def seed(world: World) -> None:
     """Put the configured prices and endpoints, as an account that has had them for long: no events tell of it."""
     for wanted in world.config.prices:
-        if _seeded_price(world, wanted) is None:
+        if seeded_price(world, wanted) is None:
             _put_price(world, wanted)
-    for endpoint in world.config.endpoints:
-        _put_endpoint(world, endpoint)
+    _put_endpoints(world)
     if world.config.portal_configuration:
         default_configuration(world)
+    _readdress(world)
     world.commit()
 
 
-def _seeded_price(world: World, wanted: SeedPrice) -> Resource | None:
+def seeded_price(world: World, wanted: SeedPrice) -> Resource | None:
+    """The price that a seed has become, if it has; it may have another amount, since prices do not change."""
     if wanted.price_id is not None:
         return world.find("price", wanted.price_id)
     return next((row for row in world.rows("price").values() if row["lookup_key"] == wanted.name), None)
@@ -43,18 +44,44 @@ def _put_price(world: World, wanted: SeedPrice) -> None:
     world.put(row)
 
 
-def _put_endpoint(world: World, wanted: SeedEndpoint) -> None:
-    """An endpoint of the same URL is brought up to date: its secret is the one the receiver was given."""
-    row = next((row for row in world.rows(ENDPOINT).values() if row["url"] == wanted.url), None)
+def _put_endpoints(world: World) -> None:
+    """Bring the seeded endpoints up to date: their secret is the one the receiver was given.
+
+    An endpoint of a former start whose URL is configured no more becomes the new one, with what it still has to
+    deliver, as when the receiver has moved to another port; when there is no new one, it goes.
+    """
+    known = {row["url"]: row for row in world.rows(ENDPOINT).values()}
+    urls = {wanted.url for wanted in world.config.endpoints}
+    left = [row for row in known.values() if row["url"] not in urls and world.private(row["id"]).get("seeded")]
+    for wanted in world.config.endpoints:
+        row = known.get(wanted.url) or (left.pop(0) if left else None)
+        _put_endpoint(world, wanted, row)
+    for row in left:
+        world.store.remove(ENDPOINT, row["id"])
+
+
+def _put_endpoint(world: World, wanted: SeedEndpoint, row: Resource | None) -> None:
+    events = list(wanted.enabled_events)
     if row is None:
-        make_endpoint(
-            world,
-            url=wanted.url,
-            enabled_events=list(wanted.enabled_events),
-            api_version=wanted.api_version,
-            secret=wanted.secret,
+        row = make_endpoint(
+            world, url=wanted.url, enabled_events=events, api_version=wanted.api_version, secret=wanted.secret
         )
-        return
-    row.update(enabled_events=list(wanted.enabled_events), api_version=wanted.api_version)
-    world.keep(row["id"], secret=wanted.secret)
+    row.update(url=wanted.url, enabled_events=events, api_version=wanted.api_version)
+    world.keep(row["id"], secret=wanted.secret, seeded=True)
     world.put(row)
+
+
+def _readdress(world: World) -> None:
+    """Hosted pages are where this start serves them, whatever port or name an earlier one had."""
+    base = world.config.base_url
+    for kind, name, path in (
+        ("checkout.session", "url", "/pay/{}"),
+        ("billing_portal.session", "url", "/portal/{}"),
+        ("invoice", "hosted_invoice_url", "/invoice/{}"),
+        ("invoice", "invoice_pdf", "/invoice/{}/pdf"),
+    ):
+        for row in world.rows(kind).values():
+            address = base + path.format(row["id"])
+            if row[name] not in (None, address):
+                row[name] = address
+                world.put(row)

@@ -9,26 +9,8 @@ import stripe
 
 from stripe_sandbox.control.client import ControlError
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.testing import Delivery, SandboxServer, WebhookInbox
-
-SECRET = "whsec_test"
-
-
-def signed_by(delivery: Delivery, secret: str, *, tolerance_seconds: int | None = 300) -> bool:
-    """Whether the official SDK accepts a delivery under a secret."""
-    try:
-        # The SDK leaves the tolerance untyped.
-        stripe.WebhookSignature.verify_header(  # pyright: ignore[reportUnknownMemberType]
-            delivery.body.decode(), delivery.signature, secret, tolerance_seconds
-        )
-    except stripe.SignatureVerificationError:
-        return False
-    return True
-
-
-def change_something(client: stripe.StripeClient, count: int = 1) -> None:
-    for number in range(count):
-        client.v1.products.create({"name": f"Product {number}"})
+from stripe_sandbox.testing import SandboxServer, WebhookInbox
+from support.stripe_webhooks import SECRET, change_something, signed_by
 
 
 def test_the_sdk_constructs_the_event(client: stripe.StripeClient, inbox: WebhookInbox) -> None:
@@ -155,130 +137,6 @@ def test_the_clock_of_the_world_does_not_age_signatures(
     (delivery,) = inbox.wait_for(1)
     assert signed_by(delivery, SECRET)
     assert delivery.event["created"] > time.time() + 89 * 24 * 3_600
-
-
-def test_duplicates_are_the_same_event_again(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """`duplicate` sends each event so many times, with one id."""
-    box.control.set_delivery(duplicate=3)
-    change_something(client)
-    box.control.flush()
-    assert len(inbox.deliveries) == 3
-    assert len({event["id"] for event in inbox.events}) == 1
-
-
-def test_two_event_objects_can_tell_of_one_change(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """`double_events` makes two events with ids of their own for one change."""
-    box.control.set_delivery(double_events=True)
-    change_something(client)
-    box.control.flush()
-    first, second = inbox.events
-    assert first["id"] != second["id"]
-    assert first["data"] == second["data"]
-    assert len(client.v1.events.list().data) == 2
-
-
-def test_reordering_shuffles_within_groups(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """With `reorder` every event arrives, in another order than it happened."""
-    box.control.set_delivery(reorder=6, concurrency=1)
-    change_something(client, 6)
-    box.control.flush()
-    arrived = [event["data"]["object"]["name"] for event in inbox.events]
-    assert sorted(arrived) == [f"Product {number}" for number in range(6)]
-    assert arrived != sorted(arrived)
-
-
-def test_a_small_group_does_not_wait_for_ever(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """A group that does not fill is delivered after a moment."""
-    box.control.set_delivery(reorder=50)
-    change_something(client, 2)
-    inbox.wait_for(2)
-
-
-def test_delay_holds_back_what_it_names(client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox) -> None:
-    """A delayed type comes after a later one that is not delayed; `flush` does not wait for the delay."""
-    box.control.set_delivery(delay_seconds=60, types=["product.created"])
-    change_something(client)
-    client.v1.customers.create({})
-    inbox.wait_for(1)
-    box.control.flush()
-    assert inbox.types == ["customer.created", "product.created"]
-
-
-def test_dropped_events_never_come_and_stay_listed(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """`drop` loses deliveries for good, and Stripe's list of undelivered events has them."""
-    box.control.set_delivery(drop=1, types=["product.*"])
-    change_something(client, 2)
-    client.v1.customers.create({})
-    assert box.control.flush().failed == 2
-    assert inbox.types == ["customer.created"]
-    missed = client.v1.events.list({"delivery_success": False, "types": ["product.created", "price.created"]})
-    assert len(missed.data) == 2
-
-
-def test_ties_give_events_one_and_the_same_second(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """With `ties` the time of events stands still while the world's moves on."""
-    box.control.set_delivery(ties=True)
-    change_something(client)
-    box.control.advance(10)
-    change_something(client)
-    box.control.flush()
-    assert len({event["created"] for event in inbox.events}) == 1
-    box.control.set_delivery(ties=False)
-    change_something(client)
-    box.control.flush()
-    assert len({event["created"] for event in inbox.events}) == 2
-
-
-@pytest.mark.parametrize("setting", ["bad_signature", "stale_signature"])
-def test_wrong_signatures_heal_by_retry(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox, setting: str
-) -> None:
-    """A forged or an old signature is refused by the SDK; once switched off, the retry is well signed."""
-    inbox.answer_next(400)
-    box.control.set_delivery(**{setting: True}, backoff_base_seconds=0.3)
-    change_something(client)
-    (wrong,) = inbox.wait_for(1)
-    box.control.set_delivery(**{setting: False})
-    assert not signed_by(wrong, SECRET)
-    assert signed_by(wrong, SECRET, tolerance_seconds=None) is (setting == "stale_signature")
-    assert signed_by(inbox.wait_for(2)[1], SECRET)
-
-
-def test_thin_payloads_and_the_other_mode(client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox) -> None:
-    """`thin` sends v2 notifications, `livemode` claims the other mode."""
-    box.control.set_delivery(thin=True)
-    change_something(client)
-    box.control.flush()
-    box.control.set_delivery(thin=False, livemode=True)
-    change_something(client)
-    box.control.flush()
-    thin, live = inbox.events
-    assert (thin["object"], "data" in thin) == ("v2.core.event", False)
-    assert (live["livemode"], live["data"]["object"]["livemode"]) == (True, True)
-
-
-def test_pausing_holds_and_resuming_delivers(
-    client: stripe.StripeClient, box: SandboxServer, inbox: WebhookInbox
-) -> None:
-    """While paused nothing goes out and `flush` returns at once; afterwards all of it comes."""
-    box.control.set_delivery(paused=True)
-    change_something(client, 3)
-    counts = box.control.flush()
-    assert (counts.pending, counts.held, inbox.deliveries) == (3, 3, [])
-    box.control.set_delivery(paused=False)
-    assert box.control.flush().succeeded == 3
 
 
 def test_a_hand_made_event_is_delivered_and_kept(

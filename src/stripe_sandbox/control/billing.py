@@ -1,26 +1,31 @@
 """The `/_sandbox` routes that make something happen to a checkout session, a subscription or a customer."""
 
+from collections.abc import Callable
+
 from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from stripe_sandbox.billing import changing, checkout, ending, pausing, renewing
+from stripe_sandbox.billing import checkout, ending, pausing, portal, renewing
 from stripe_sandbox.control import messages
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.world.world import World
 
 LATEST = "latest"
 """Stands for the newest object of its kind, so that a line can be written down before the object exists."""
 
 
-def _subscription(sandbox: Sandbox, subscription_id: str) -> Resource:
-    return sandbox.world.get("subscription", _named(sandbox, "subscription", subscription_id))
-
-
-def _named(sandbox: Sandbox, kind: str, name: str) -> str:
-    newest = next(sandbox.world.store.table(kind).newest_first(), None) if name == LATEST else None
+def _named(world: World, kind: str, name: str) -> str:
+    newest = next(world.store.table(kind).newest_first(), None) if name == LATEST else None
     return name if newest is None else str(newest["id"])
+
+
+def _befall(sandbox: Sandbox, subscription_id: str, act: Callable[[World, Resource], Resource]) -> Resource:
+    """Let something happen to a subscription, whole or not at all."""
+    with sandbox.change() as world:
+        return act(world, world.get("subscription", _named(world, "subscription", subscription_id)))
 
 
 class CheckoutController(Controller):
@@ -32,44 +37,45 @@ class CheckoutController(Controller):
     async def pay(
         self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], data: JSONBody[messages.Pay]
     ) -> messages.PayAnswer:
-        payment = checkout.pay(
-            sandbox.world,
-            _named(sandbox, "checkout.session", session_id),
-            data.card,
-            email=data.email,
-            authentication=data.authentication,
-        )
-        sandbox.world.commit()
+        """A refused card is an outcome, not an error."""
+        with sandbox.change() as world:
+            payment = checkout.pay(
+                world,
+                _named(world, checkout.SESSION, session_id),
+                data.card,
+                email=data.email,
+                authentication=data.authentication,
+            )
         return messages.PayAnswer(outcome=payment.outcome, message=payment.message, session=payment.session)
 
     @post("/expire", status_code=HTTP_200_OK)
     async def expire(self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str]) -> Resource:
-        session = checkout.expire(sandbox.world, _named(sandbox, "checkout.session", session_id))
-        sandbox.world.commit()
-        return session
+        """Answers the session."""
+        with sandbox.change() as world:
+            return checkout.expire(world, _named(world, checkout.SESSION, session_id))
 
     @post("/settle", status_code=HTTP_200_OK)
     async def settle(
         self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], data: JSONBody[messages.Settle]
     ) -> Resource:
         """The bank's answer for a session paid with the `delayed` card."""
-        session = checkout.settle_delayed(
-            sandbox.world, _named(sandbox, "checkout.session", session_id), succeeds=data.succeeds
-        )
-        sandbox.world.commit()
-        return session
+        with sandbox.change() as world:
+            named = _named(world, checkout.SESSION, session_id)
+            return checkout.settle_delayed(world, named, succeeds=data.succeeds)
 
 
 class CustomerController(Controller):
+    """What befalls a customer."""
+
     path = "/_sandbox/customers/{customer_id:str}"
 
     @post("/card", status_code=HTTP_200_OK)
     async def card(
         self, sandbox: NamedDependency[Sandbox], customer_id: FromPath[str], data: JSONBody[messages.ChangeCard]
     ) -> Resource:
-        customer = checkout.update_card(sandbox.world, customer_id, data.card)
-        sandbox.world.commit()
-        return customer
+        """Answers the customer."""
+        with sandbox.change() as world:
+            return portal.change_card(world, customer_id, data.card)
 
 
 class SubscriptionController(Controller):
@@ -80,38 +86,39 @@ class SubscriptionController(Controller):
     @post("/renew", status_code=HTTP_200_OK)
     async def renew(self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str]) -> Resource:
         """The next period begins and is charged to the card, whatever that card does."""
-        return _done(sandbox, renewing.renew(sandbox.world, _subscription(sandbox, subscription_id)))
+        return _befall(sandbox, subscription_id, renewing.renew)
 
     @post("/fail_payment", status_code=HTTP_200_OK)
     async def fail_payment(self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str]) -> Resource:
         """The next period begins and its charge is declined."""
-        row = _subscription(sandbox, subscription_id)
-        return _done(sandbox, renewing.renew(sandbox.world, row, charge="declined"))
+        return _befall(sandbox, subscription_id, lambda world, row: renewing.renew(world, row, charge="declined"))
 
     @post("/recover", status_code=HTTP_200_OK)
     async def recover(self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str]) -> Resource:
-        return _done(sandbox, renewing.recover(sandbox.world, _subscription(sandbox, subscription_id)))
+        """The open invoice is paid."""
+        return _befall(sandbox, subscription_id, renewing.recover)
 
     @post("/exhaust_retries", status_code=HTTP_200_OK)
     async def exhaust_retries(
         self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str], data: JSONBody[messages.Exhaust]
     ) -> Resource:
-        row = _subscription(sandbox, subscription_id)
-        return _done(sandbox, renewing.exhaust_retries(sandbox.world, row, data.outcome))
+        """The last attempt to charge fails."""
+        return _befall(sandbox, subscription_id, lambda world, row: renewing.exhaust_retries(world, row, data.outcome))
 
     @post("/pause", status_code=HTTP_200_OK)
     async def pause(self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str]) -> Resource:
-        return _done(sandbox, pausing.pause(sandbox.world, _subscription(sandbox, subscription_id)))
+        """It is paused, and nothing is charged."""
+        return _befall(sandbox, subscription_id, pausing.pause)
 
     @post("/resume", status_code=HTTP_200_OK)
     async def resume(self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str]) -> Resource:
-        return _done(sandbox, pausing.resume(sandbox.world, _subscription(sandbox, subscription_id)))
+        """It goes on."""
+        return _befall(sandbox, subscription_id, pausing.resume)
 
     @post("/cancel", status_code=HTTP_200_OK)
     async def cancel(self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str]) -> Resource:
-        row = _subscription(sandbox, subscription_id)
-        renewing.must_live(row)
-        return _done(sandbox, ending.cancel_now(sandbox.world, row))
+        """It ends at once."""
+        return _befall(sandbox, subscription_id, portal.cancel)
 
     @post("/cancel_at_period_end", status_code=HTTP_200_OK)
     async def cancel_at_period_end(
@@ -120,20 +127,18 @@ class SubscriptionController(Controller):
         subscription_id: FromPath[str],
         data: JSONBody[messages.CancelAtPeriodEnd],
     ) -> Resource:
-        row = _subscription(sandbox, subscription_id)
-        if data.value:
-            return _done(sandbox, ending.cancel_at_period_end(sandbox.world, row, style=data.style))
-        return _done(sandbox, ending.keep_going(sandbox.world, row))
+        """Its end is planned, or taken back."""
+
+        def plan(world: World, row: Resource) -> Resource:
+            if data.value:
+                return ending.cancel_at_period_end(world, row, style=data.style)
+            return ending.keep_going(world, row)
+
+        return _befall(sandbox, subscription_id, plan)
 
     @post("/change_price", status_code=HTTP_200_OK)
     async def change_price(
         self, sandbox: NamedDependency[Sandbox], subscription_id: FromPath[str], data: JSONBody[messages.ChangePrice]
     ) -> Resource:
-        price = sandbox.world.get("price", data.price, param="price")
-        row = _subscription(sandbox, subscription_id)
-        return _done(sandbox, changing.change_price(sandbox.world, row, price))
-
-
-def _done(sandbox: Sandbox, row: Resource) -> Resource:
-    sandbox.world.commit()
-    return row
+        """It moves to another price."""
+        return _befall(sandbox, subscription_id, lambda world, row: portal.change_price(world, row, data.price))

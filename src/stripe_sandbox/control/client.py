@@ -8,7 +8,7 @@ import msgspec
 from stripe_sandbox.api.faults import Fault
 from stripe_sandbox.control.messages import AttemptList, ClockState, FaultList, PayAnswer, Resent, Rolled
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.webhooks.delivery import Attempt, Counts
+from stripe_sandbox.webhooks.attempts import Attempt, Counts
 from stripe_sandbox.webhooks.settings import DeliverySettings
 
 T = TypeVar("T")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -14,7 +13,8 @@ from stripe_sandbox.control import messages
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.resources.webhook_endpoints import roll_secret
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.webhooks.delivery import Counts
+from stripe_sandbox.timesteps import seconds_ahead
+from stripe_sandbox.webhooks.attempts import Counts
 from stripe_sandbox.webhooks.envelope import envelope
 from stripe_sandbox.webhooks.settings import DeliverySettings
 
@@ -30,7 +30,11 @@ class TimeController(Controller):
 
     @post("/clock/advance", status_code=HTTP_200_OK)
     async def advance(self, sandbox: NamedDependency[Sandbox], data: JSONBody[messages.Advance]) -> messages.ClockState:
-        return _clock_state(sandbox, steps=sandbox.advance(data.seconds))
+        """By seconds, or by a step."""
+        if (data.seconds is None) is (data.step is None):
+            raise ApiError("Say either `seconds` or a `step`.", param="seconds")
+        seconds = data.seconds if data.step is None else seconds_ahead(sandbox.world, data.step)
+        return _clock_state(sandbox, steps=sandbox.advance(seconds or 0))
 
     @post("/reset", status_code=HTTP_200_OK)
     async def reset(self, sandbox: NamedDependency[Sandbox]) -> messages.ClockState:
@@ -57,24 +61,22 @@ class WebhookController(Controller):
     @put("/delivery")
     async def change(self, sandbox: NamedDependency[Sandbox], data: JSONBody[dict[str, Any]]) -> DeliverySettings:
         """Changes what is given and leaves the rest."""
-        try:
-            sandbox.deliverer.change(sandbox.deliverer.settings.changed(data))
-        except msgspec.ValidationError as error:
-            raise ApiError(str(error)) from error
+        sandbox.change_delivery(data)
         return sandbox.deliverer.settings
 
     @delete("/delivery", status_code=HTTP_200_OK)
     async def restore(self, sandbox: NamedDependency[Sandbox]) -> DeliverySettings:
         """Back to orderly delivery, as the sandbox was started."""
-        sandbox.deliverer.change(DeliverySettings().changed(dict(sandbox.config.delivery)))
+        sandbox.restore_delivery()
         return sandbox.deliverer.settings
 
     @get("/deliveries")
     async def deliveries(
         self, sandbox: NamedDependency[Sandbox], event: FromQuery[str | None] = None
     ) -> messages.AttemptList:
-        attempts = [row for row in sandbox.deliverer.attempts if event in (None, row.event)]
-        return messages.AttemptList(attempts=attempts)
+        """Of one event, or of all."""
+        log = sandbox.deliverer.attempts
+        return messages.AttemptList(attempts=log.recent() if event is None else log.of(event))
 
     @get("/deliveries/counts")
     async def counts(self, sandbox: NamedDependency[Sandbox]) -> Counts:
@@ -87,26 +89,27 @@ class WebhookController(Controller):
     @post("/events", status_code=HTTP_200_OK)
     async def emit(self, sandbox: NamedDependency[Sandbox], data: JSONBody[messages.Emit]) -> Resource:
         """A hand-made event; the world's objects stay as they are."""
-        record = sandbox.world.emit_snapshot(
-            data.type, data.object, created=data.created, previous=data.previous_attributes
-        )
-        sandbox.world.commit()
+        with sandbox.change() as world:
+            record = world.emit_snapshot(
+                data.type, data.object, created=data.created, previous=data.previous_attributes
+            )
         return envelope(record, record["api_version"])
 
     @post("/events/{event_id:str}/resend", status_code=HTTP_200_OK)
     async def resend(
         self, sandbox: NamedDependency[Sandbox], event_id: FromPath[str], data: JSONBody[messages.Resend]
     ) -> messages.Resent:
-        count = sandbox.deliverer.resend(event_id, data.endpoint)
-        sandbox.world.commit()
-        return messages.Resent(deliveries=count)
+        """To one endpoint, or to all that listen for it."""
+        with sandbox.change():
+            return messages.Resent(deliveries=sandbox.deliverer.resend(event_id, data.endpoint))
 
     @post("/webhook_endpoints/{endpoint_id:str}/roll_secret", status_code=HTTP_200_OK)
     async def roll(
         self, sandbox: NamedDependency[Sandbox], endpoint_id: FromPath[str], data: JSONBody[messages.Roll]
     ) -> messages.Rolled:
-        secret = roll_secret(sandbox.world, endpoint_id, old_lives_seconds=data.old_lives_seconds)
-        sandbox.world.commit()
+        """Both secrets sign for a while."""
+        with sandbox.change() as world:
+            secret = roll_secret(world, endpoint_id, old_lives_seconds=data.old_lives_seconds)
         return messages.Rolled(secret=secret)
 
 

@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from stripe_sandbox.api.faults import Fault
-from stripe_sandbox.webhooks.delivery import Attempt
+from stripe_sandbox.sandbox import END_OF_TIME
+from stripe_sandbox.timesteps import Step
+from stripe_sandbox.webhooks.attempts import Attempt
 
 
 class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    pass
+    """What a call takes or answers; an unknown field is a mistake."""
 
 
 class Pay(Message):
@@ -48,7 +50,11 @@ class ChangeCard(Message):
 
 
 class Advance(Message):
-    seconds: Annotated[int, msgspec.Meta(ge=0)]
+    """One of both."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    step: Step | None = None
+    """A day, a month of the calendar, or to the end of the first period that ends."""
 
 
 class ClockState(Message):
@@ -77,12 +83,13 @@ class Resent(Message):
 class Emit(Message):
     type: str
     object: dict[str, Any]
-    created: int | None = None
+    created: Annotated[int, msgspec.Meta(ge=0, lt=END_OF_TIME)] | None = None
     previous_attributes: dict[str, Any] | None = None
 
 
 class Roll(Message):
-    old_lives_seconds: Annotated[int, msgspec.Meta(ge=0)] = 24 * 3_600
+    old_lives_seconds: Annotated[int, msgspec.Meta(ge=0, le=24 * 3_600)] = 24 * 3_600
+    """At most a day, as at Stripe."""
 
 
 class Rolled(Message):

@@ -86,14 +86,14 @@ def _closed(sandbox: Sandbox, session: Resource) -> Response[Any] | None:
 def _pay(sandbox: Sandbox, session: Resource, form: Form) -> Response[Any]:
     card, email = form.get("card", "succeeds"), form.get("email") or None
     answer = form.get("authentication")
-    payment = checkout.pay(
-        sandbox.world,
-        session["id"],
-        card,
-        email=email,
-        authentication="completes" if answer == "completes" else "fails" if answer == "fails" else "pending",
-    )
-    sandbox.world.commit()
+    with sandbox.change() as world:
+        payment = checkout.pay(
+            world,
+            session["id"],
+            card,
+            email=email,
+            authentication="completes" if answer == "completes" else "fails" if answer == "fails" else "pending",
+        )
     if payment.outcome == "paid":
         return see_other(success_address(payment.session))
     if payment.outcome == "authentication_required":

@@ -10,7 +10,7 @@ from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.refusals import refusal
 from stripe_sandbox.pages.words import card_number, day, money, rate, rhythm
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.resources.checkout_sessions import line_items
+from stripe_sandbox.resources.checkout_lines import line_items
 from stripe_sandbox.world.world import World
 
 _GONE: Final = 410
@@ -147,7 +147,7 @@ def challenge(world: World, session: Resource, *, card: str, email: str | None) 
         tag(
             "section",
             tag("h1", "Your bank asks: is it you?"),
-            tag("p", money(session["amount_total"], session["currency"]), " to ", world.config.account_name, "."),
+            tag("p", _asked_for(session), world.config.account_name, "."),
             tag("p", "A real bank would send a code to your phone. Here you choose how it ends.", class_="soft"),
             tag(
                 "div",
@@ -161,6 +161,12 @@ def challenge(world: World, session: Resource, *, card: str, email: str | None) 
         width="narrow",
         brand="Test bank",
     )
+
+
+def _asked_for(session: Resource) -> str:
+    if session["mode"] == "setup":
+        return "The card is to be saved with "
+    return f"{money(session['amount_total'], session['currency'])} to "
 
 
 def closed_checkout(session: Resource, onward: str) -> Response[str]:

@@ -8,12 +8,11 @@ import msgspec
 
 from stripe_sandbox.api.errors import ApiError, missing_parameter
 from stripe_sandbox.api.faults import Fault
-from stripe_sandbox.billing import changing, ending, pausing, renewing
-from stripe_sandbox.billing.periods import DAY_SECONDS, period_end
-from stripe_sandbox.billing.renewing import ENDED
-from stripe_sandbox.objects.subscription import period_of
+from stripe_sandbox.billing import ending, pausing, portal, renewing
+from stripe_sandbox.objects.subscription import ENDED
 from stripe_sandbox.pages.forms import Form
 from stripe_sandbox.resource import Resource
+from stripe_sandbox.timesteps import RENEWABLE, STEPS, Step
 from stripe_sandbox.world.world import World
 
 SWITCHES: Final = {
@@ -58,24 +57,17 @@ def _lives(row: Resource) -> bool:
 def _change_price(world: World, row: Resource, form: Form) -> object:
     if not form.get("price"):
         raise missing_parameter("price")
-    return changing.change_price(world, row, world.get("price", form["price"], param="price"))
+    return portal.change_price(world, row, form["price"])
 
 
-def _cancel(world: World, row: Resource, form: Form) -> object:
-    del form
-    renewing.must_live(row)
-    return ending.cancel_now(world, row)
-
-
-_RENEWABLE: Final = ("active", "trialing", "past_due", "unpaid")
 SUBSCRIPTION_ACTIONS: Final[Mapping[str, Action]] = {
     "renew": Action(
-        label="Renew now", run=lambda world, row, _: renewing.renew(world, row), fits=_while_in(*_RENEWABLE)
+        label="Renew now", run=lambda world, row, _: renewing.renew(world, row), fits=_while_in(*RENEWABLE)
     ),
     "fail_payment": Action(
         label="Fail a renewal",
         run=lambda world, row, _: renewing.renew(world, row, charge="declined"),
-        fits=_while_in(*_RENEWABLE),
+        fits=_while_in(*RENEWABLE),
     ),
     "recover": Action(
         label="Pay what is open",
@@ -103,34 +95,18 @@ SUBSCRIPTION_ACTIONS: Final[Mapping[str, Action]] = {
         run=lambda world, row, _: ending.keep_going(world, row),
         fits=lambda row: _lives(row) and row["cancel_at"] is not None,
     ),
-    "cancel": Action(label="Cancel now", run=_cancel, fits=_lives, look="harm"),
-    "change_price": Action(label="Change price", run=_change_price, fits=_while_in(*_RENEWABLE, "incomplete")),
+    "cancel": Action(label="Cancel now", run=lambda world, row, _: portal.cancel(world, row), fits=_lives, look="harm"),
+    "change_price": Action(label="Change price", run=_change_price, fits=_while_in(*RENEWABLE, "incomplete")),
 }
 """By the name of their call; `keep` is `cancel_at_period_end` with `{"value": false}`."""
 
 
-def next_renewal(world: World) -> int | None:
-    """When the next period of a subscription on the world's clock ends, in seconds since 1970."""
-    ends = [
-        period_of(row)[1]
-        for row in world.rows("subscription").values()
-        if row["status"] in _RENEWABLE and row["test_clock"] is None
-    ]
-    return min(ends, default=None)
-
-
-def seconds_ahead(world: World, step: str) -> int:
-    """How far a clock's button goes."""
-    now = world.now()
-    if step == "day":
-        return DAY_SECONDS
-    if step == "month":
-        return period_end(now, now, interval="month", interval_count=1) - now
-    if step == "renewal":
-        if (due := next_renewal(world)) is None:
-            raise ApiError("No subscription is waiting for a renewal.")
-        return max(due - now, 0)
-    raise ApiError(f"The clock knows no such step: {step}", param="step")
+def step_of(form: Form) -> Step:
+    """Which step a clock's button goes."""
+    for step in STEPS:
+        if form.get("step") == step:
+            return step
+    raise ApiError(f"The clock knows no such step: {form.get('step', '')}", param="step")
 
 
 def delivery_changes(form: Form) -> dict[str, object]:

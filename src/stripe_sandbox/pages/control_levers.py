@@ -3,13 +3,14 @@
 from typing import Final, get_args
 
 from stripe_sandbox.api.faults import Fault, Kind
-from stripe_sandbox.pages.control_actions import NUMBERS, SWITCHES, next_renewal
+from stripe_sandbox.pages.control_actions import NUMBERS, SWITCHES
 from stripe_sandbox.pages.frame import button, section, select, spread
 from stripe_sandbox.pages.markup import Markup, tag
 from stripe_sandbox.pages.words import badge, clock_time
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.resources.webhook_endpoints import ENDPOINT, secrets_of
 from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.timesteps import next_renewal
 from stripe_sandbox.webhooks.settings import DeliverySettings
 from stripe_sandbox.world.world import World
 

@@ -2,23 +2,22 @@
 
 from typing import Any, Final
 
-import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
 from stripe_sandbox.api.errors import ApiError, missing_parameter
-from stripe_sandbox.billing import checkout
+from stripe_sandbox.billing import checkout, portal
 from stripe_sandbox.billing.periods import DAY_SECONDS
-from stripe_sandbox.pages.control_actions import SUBSCRIPTION_ACTIONS, delivery_changes, fault_of, seconds_ahead
+from stripe_sandbox.pages.control_actions import SUBSCRIPTION_ACTIONS, delivery_changes, fault_of, step_of
 from stripe_sandbox.pages.control_view import show_room
 from stripe_sandbox.pages.forms import posted
 from stripe_sandbox.pages.frame import see_other
 from stripe_sandbox.pages.timeline import show_event
 from stripe_sandbox.resources.webhook_endpoints import roll_secret
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.webhooks.settings import DeliverySettings
+from stripe_sandbox.timesteps import seconds_ahead
 
 AnyRequest = Request[Any, Any, Any]
 DONE: Final = {
@@ -62,8 +61,8 @@ class ControlRoom(Controller):
     @post("/control/clock", status_code=HTTP_303_SEE_OTHER)
     async def advance(self, request: AnyRequest, sandbox: NamedDependency[Sandbox]) -> Response[Any]:
         """As `POST /_sandbox/clock/advance`."""
-        form = await posted(request)
-        sandbox.advance(seconds_ahead(sandbox.world, form.get("step", "")))
+        step = step_of(await posted(request))
+        sandbox.advance(seconds_ahead(sandbox.world, step))
         return see_other("/?did=advance")
 
     @post("/control/reset", status_code=HTTP_303_SEE_OTHER)
@@ -81,11 +80,11 @@ class ControlRoom(Controller):
         action: FromPath[str],
     ) -> Response[Any]:
         """As `POST /_sandbox/subscriptions/{id}/{action}`."""
-        row = sandbox.world.get("subscription", subscription_id)
         if (chosen := SUBSCRIPTION_ACTIONS.get(action)) is None:
             raise ApiError(f"There is no such action: {action}", status=404)
-        chosen.run(sandbox.world, row, await posted(request))
-        sandbox.world.commit()
+        form = await posted(request)
+        with sandbox.change() as world:
+            chosen.run(world, world.get("subscription", subscription_id), form)
         return see_other("/?did=subscription")
 
     @post("/control/customers/{customer_id:str}/card", status_code=HTTP_303_SEE_OTHER)
@@ -96,15 +95,15 @@ class ControlRoom(Controller):
         form = await posted(request)
         if not form.get("card"):
             raise missing_parameter("card")
-        checkout.update_card(sandbox.world, customer_id, form["card"])
-        sandbox.world.commit()
+        with sandbox.change() as world:
+            portal.change_card(world, customer_id, form["card"])
         return see_other("/?did=card")
 
     @post("/control/checkout_sessions/{session_id:str}/expire", status_code=HTTP_303_SEE_OTHER)
     async def expire(self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str]) -> Response[Any]:
         """As `POST /_sandbox/checkout_sessions/{id}/expire`."""
-        checkout.expire(sandbox.world, session_id)
-        sandbox.world.commit()
+        with sandbox.change() as world:
+            checkout.expire(world, session_id)
         return see_other("/?did=expire")
 
     @post("/control/checkout_sessions/{session_id:str}/settle", status_code=HTTP_303_SEE_OTHER)
@@ -113,8 +112,8 @@ class ControlRoom(Controller):
     ) -> Response[Any]:
         """As `POST /_sandbox/checkout_sessions/{id}/settle`."""
         form = await posted(request)
-        checkout.settle_delayed(sandbox.world, session_id, succeeds=form.get("succeeds") != "false")
-        sandbox.world.commit()
+        with sandbox.change() as world:
+            checkout.settle_delayed(world, session_id, succeeds=form.get("succeeds") != "false")
         return see_other("/?did=settle")
 
 
@@ -126,31 +125,27 @@ class WebhookLevers(Controller):
     @post("/events/{event_id:str}/resend", status_code=HTTP_303_SEE_OTHER)
     async def resend(self, sandbox: NamedDependency[Sandbox], event_id: FromPath[str]) -> Response[Any]:
         """As `POST /_sandbox/events/{id}/resend`."""
-        sandbox.deliverer.resend(event_id)
-        sandbox.world.commit()
+        with sandbox.change():
+            sandbox.deliverer.resend(event_id)
         return see_other("/?did=resend#events")
 
     @post("/webhook_endpoints/{endpoint_id:str}/roll_secret", status_code=HTTP_303_SEE_OTHER)
     async def roll(self, sandbox: NamedDependency[Sandbox], endpoint_id: FromPath[str]) -> Response[Any]:
         """As `POST /_sandbox/webhook_endpoints/{id}/roll_secret`."""
-        roll_secret(sandbox.world, endpoint_id, old_lives_seconds=DAY_SECONDS)
-        sandbox.world.commit()
+        with sandbox.change() as world:
+            roll_secret(world, endpoint_id, old_lives_seconds=DAY_SECONDS)
         return see_other("/?did=roll_secret")
 
     @post("/delivery", status_code=HTTP_303_SEE_OTHER)
     async def deliver(self, request: AnyRequest, sandbox: NamedDependency[Sandbox]) -> Response[Any]:
         """As `PUT /_sandbox/delivery`."""
-        changes = delivery_changes(await posted(request))
-        try:
-            sandbox.deliverer.change(sandbox.deliverer.settings.changed(changes))
-        except msgspec.ValidationError as error:
-            raise ApiError(str(error)) from error
+        sandbox.change_delivery(delivery_changes(await posted(request)))
         return see_other("/?did=delivery")
 
     @post("/delivery/restore", status_code=HTTP_303_SEE_OTHER)
     async def restore(self, sandbox: NamedDependency[Sandbox]) -> Response[Any]:
         """As `DELETE /_sandbox/delivery`."""
-        sandbox.deliverer.change(DeliverySettings().changed(dict(sandbox.config.delivery)))
+        sandbox.restore_delivery()
         return see_other("/?did=orderly")
 
     @post("/faults", status_code=HTTP_303_SEE_OTHER)

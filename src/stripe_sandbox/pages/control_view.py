@@ -7,8 +7,7 @@ from litestar import Response
 
 from stripe_sandbox.billing import checkout, portal
 from stripe_sandbox.billing.cards import CARDS
-from stripe_sandbox.billing.renewing import ENDED
-from stripe_sandbox.objects.subscription import items_of
+from stripe_sandbox.objects.subscription import ENDED, items_of
 from stripe_sandbox.pages import control_levers as levers
 from stripe_sandbox.pages.control_actions import SUBSCRIPTION_ACTIONS
 from stripe_sandbox.pages.frame import button, note, page, section, select, spread
@@ -122,7 +121,7 @@ def _subscription_buttons(world: World, row: Resource, name: str) -> Markup:
         for key, action in SUBSCRIPTION_ACTIONS.items()
         if key != "change_price" and action.fits(row)
     ]
-    prices = {price["id"]: f"{product_name(world, price)}, {rate(price)}" for price in portal.offers(world, row)}
+    prices = {price["id"]: f"{product_name(world, price)}, {rate(price)}" for price in portal.other_prices(world, row)}
     change = tag(
         "form",
         select("Another price", "price", prices, key=f"price-{row['id']}"),

@@ -7,12 +7,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
-from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import portal
-from stripe_sandbox.billing.renewing import must_live
+from stripe_sandbox.billing.ending import must_live
 from stripe_sandbox.pages.forms import posted
 from stripe_sandbox.pages.frame import see_other
-from stripe_sandbox.pages.portal_view import confirm_cancel, offers, show_portal
+from stripe_sandbox.pages.portal_flow import confirm_cancel, flow_done, show_flow
+from stripe_sandbox.pages.portal_view import show_portal
 from stripe_sandbox.sandbox import Sandbox
 
 _DONE: Final = {
@@ -36,9 +36,14 @@ class PortalPage(Controller):
     async def show(
         self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], done: FromQuery[str | None] = None
     ) -> Response[Any]:
-        """The customer's plans, card and invoices."""
-        session = portal.live_session(sandbox.world, session_id)
-        return show_portal(sandbox.world, session, done=_DONE.get(done or ""))
+        """The customer's plans, card and invoices, or the one thing that the session was made for."""
+        world = sandbox.world
+        session, words = portal.live_session(world, session_id), _DONE.get(done or "")
+        if words is None and (narrowed := show_flow(world, session)) is not None:
+            return narrowed
+        if words is not None and portal.ending_of(session) == "hosted_confirmation":
+            return flow_done(world, session, portal.last_words(session) or words)
+        return show_portal(world, session, done=words)
 
     @get("/confirm_cancel")
     async def ask(
@@ -46,9 +51,7 @@ class PortalPage(Controller):
     ) -> Response[Any]:
         """The question before cancelling at once."""
         session = portal.live_session(sandbox.world, session_id)
-        row = sandbox.world.get("subscription", subscription)
-        if row["customer"] != session["customer"]:
-            raise ApiError("This subscription belongs to another customer.", status=403)
+        row = portal.subscription_of(sandbox.world, session, subscription)
         must_live(row)
         return confirm_cancel(sandbox.world, session, row)
 
@@ -61,9 +64,10 @@ class PortalPage(Controller):
         action: FromPath[str],
     ) -> Response[Any]:
         """Do what the button says, unless the portal's configuration does not offer it."""
-        session = portal.live_session(sandbox.world, session_id)
-        if not offers(sandbox.world, session, action):
-            raise ApiError("This portal does not offer that: its configuration says so.", status=403)
-        portal.act(sandbox.world, session_id, action, await posted(request))
-        sandbox.world.commit()
+        form = await posted(request)
+        with sandbox.change() as world:
+            portal.act(world, session_id, action, form)
+            session = portal.live_session(world, session_id)
+        if portal.ending_of(session) == "redirect":
+            return see_other(session["flow"]["after_completion"]["redirect"]["return_url"])
         return see_other(f"/portal/{session_id}?done={action}")

@@ -6,8 +6,7 @@ from litestar import Response
 
 from stripe_sandbox.billing import portal
 from stripe_sandbox.billing.cards import CARDS, Card, card_of
-from stripe_sandbox.billing.renewing import ENDED
-from stripe_sandbox.objects.subscription import items_of, period_of
+from stripe_sandbox.objects.subscription import ENDED, items_of, period_of
 from stripe_sandbox.pages.frame import button, note, page, section, select, spread, web_link
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.words import badge, card_number, day, money, rate
@@ -15,21 +14,6 @@ from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
 
 _PAUSABLE: Final = frozenset({"active", "past_due", "trialing"})
-_FEATURES: Final = {
-    "cancel": "subscription_cancel",
-    "cancel_at_period_end": "subscription_cancel",
-    "change_price": "subscription_update",
-    "pause": "subscription_pause",
-    "update_card": "payment_method_update",
-}
-"""Which feature of the portal's configuration offers which action; the others are always there."""
-
-
-def offers(world: World, session: Resource, action: str) -> bool:
-    """Tell whether the session's configuration lets its customer do this."""
-    features = world.get("billing_portal.configuration", session["configuration"])["features"]
-    name = _FEATURES.get(action)
-    return name is None or bool(features[name]["enabled"])
 
 
 def show_portal(world: World, session: Resource, *, done: str | None) -> Response[str]:
@@ -46,13 +30,18 @@ def show_portal(world: World, session: Resource, *, done: str | None) -> Respons
             tag("p", buyer.get("email") or buyer.get("name") or session["customer"], class_="soft"),
         ),
         plans or section("No running plan", tag("p", "There is nothing to pay.", class_="soft"), key="none"),
-        _card(world, session, rows) if offers(world, session, "update_card") else None,
+        card_form(world, session, rows) if portal.offers(world, session, "update_card") else None,
         _invoices(world, session),
         _past(world, [row for row in rows if row["status"] in ENDED]),
-        tag("p", web_link(session["return_url"], f"Return to {world.config.account_name}")),
+        way_back(world, session),
         width="narrow",
         brand=world.config.account_name,
     )
+
+
+def way_back(world: World, session: Resource) -> Markup:
+    """To where the shop said."""
+    return tag("p", web_link(session["return_url"], f"Return to {world.config.account_name}"))
 
 
 def _plan(world: World, session: Resource, row: Resource) -> Markup:
@@ -61,7 +50,7 @@ def _plan(world: World, session: Resource, row: Resource) -> Markup:
         plan_name(world, row),
         tag("p", badge(row["status"]), " ", tag("span", rate(item["price"], item["quantity"]), class_="strong")),
         tag("p", *outlook(row)),
-        _changes(world, session, row),
+        changes(world, session, row),
         _ending(world, session, row),
         key=row["id"],
     )
@@ -92,9 +81,9 @@ def outlook(row: Resource) -> tuple[Child, ...]:
             return ("Renews on ", end, ".")
 
 
-def _changes(world: World, session: Resource, row: Resource) -> Markup | None:
-    prices = portal.offers(world, row)
-    if not prices or not offers(world, session, "change_price") or row["status"] == "paused":
+def changes(world: World, session: Resource, row: Resource) -> Markup | None:
+    prices = portal.other_prices(world, row, session)
+    if not prices or not portal.offers(world, session, "change_price") or row["status"] == "paused":
         return None
     buttons = [
         button(
@@ -122,17 +111,17 @@ def _ending(world: World, session: Resource, row: Resource) -> Markup:
         buttons.append(button(f"{base}/resume", "Resume the plan", look="main", **named))
     if row["cancel_at"] is not None:
         buttons.append(button(f"{base}/keep", "Resume: do not cancel", look="main", **named))
-    elif offers(world, session, "cancel"):
+    elif portal.offers(world, session, "cancel"):
         buttons.append(button(f"{base}/cancel_at_period_end", "Cancel at the end of the period", **named))
-    if row["status"] in _PAUSABLE and offers(world, session, "pause"):
+    if row["status"] in _PAUSABLE and portal.offers(world, session, "pause"):
         buttons.append(button(f"{base}/pause", "Pause", **named))
-    if offers(world, session, "cancel"):
+    if portal.offers(world, session, "cancel"):
         ask = f"{base}/confirm_cancel?subscription={row['id']}"
         buttons.append(tag("a", "Cancel now…", href=ask, class_="button"))
     return tag("div", *buttons, class_="row")
 
 
-def _card(world: World, session: Resource, rows: list[Resource]) -> Markup:
+def card_form(world: World, session: Resource, rows: list[Resource]) -> Markup:
     current = _current_card(world, session, rows)
     now = (
         f"{current.label}, ending in {current.number[-4:]}."
@@ -161,8 +150,7 @@ def _current_card(world: World, session: Resource, rows: list[Resource]) -> Card
 
 
 def _invoices(world: World, session: Resource) -> Markup | None:
-    features = world.get("billing_portal.configuration", session["configuration"])["features"]
-    if not features["invoice_history"]["enabled"]:
+    if not portal.features(world, session)["invoice_history"]["enabled"]:
         return None
     rows = [
         spread(
@@ -189,25 +177,3 @@ def _past(world: World, rows: list[Resource]) -> Markup | None:
         for row in rows
     ]
     return section("Past plans", tag("ul", *items, class_="rows"), key="past")
-
-
-def confirm_cancel(world: World, session: Resource, row: Resource) -> Response[str]:
-    """The question before a plan ends at once."""
-    base = f"/portal/{session['id']}"
-    return page(
-        "Cancel now?",
-        tag(
-            "section",
-            tag("h1", f"Cancel {plan_name(world, row)} now?"),
-            tag("p", "The plan ends at once, not at the end of the period. This cannot be taken back."),
-            tag(
-                "div",
-                button(f"{base}/cancel", "Yes, cancel now", look="harm", subscription=row["id"]),
-                tag("a", "Keep the plan", href=base, class_="button"),
-                class_="row",
-            ),
-            class_="card",
-        ),
-        width="narrow",
-        brand=world.config.account_name,
-    )

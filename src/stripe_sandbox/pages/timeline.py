@@ -13,7 +13,7 @@ from stripe_sandbox.pages.words import badge, clock_time
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.resources.webhook_endpoints import ENDPOINT
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.webhooks.delivery import Attempt
+from stripe_sandbox.webhooks.attempts import Attempt
 from stripe_sandbox.webhooks.envelope import envelope
 
 _SHOWN: Final = 20
@@ -27,9 +27,9 @@ def time_line(sandbox: Sandbox, *, before: str | None, refresh: bool) -> Markup:
     if before is not None and before not in table:
         raise ApiError(f"No such event: '{before}'", status=404)
     records = list(islice(table.newest_first(before=before), _SHOWN + 1))
-    attempts = _attempts_by_event(sandbox, {record["id"] for record in records})
+    log = sandbox.deliverer.attempts
     addressed = len(sandbox.world.rows(ENDPOINT)) > 1
-    rows = [_entry(record, attempts.get(record["id"], []), addressed=addressed) for record in records[:_SHOWN]]
+    rows = [_entry(record, log.of(record["id"]), addressed=addressed) for record in records[:_SHOWN]]
     further = records[_SHOWN - 1]["id"] if len(records) > _SHOWN else None
     return section(
         "Events",
@@ -48,21 +48,13 @@ def _reading(*, refresh: bool, before: str | None) -> Markup:
     return tag("p", "Newest first. ", tag("a", "Read again every 5 seconds", href="/?refresh=true#events"))
 
 
-def _attempts_by_event(sandbox: Sandbox, wanted: set[str]) -> dict[str, list[Attempt]]:
-    found: dict[str, list[Attempt]] = {}
-    for attempt in sandbox.deliverer.attempts:
-        if attempt.event in wanted:
-            found.setdefault(attempt.event, []).append(attempt)
-    return found
-
-
 def _entry(record: Resource, attempts: list[Attempt], *, addressed: bool) -> Markup:
     hidden = len(attempts) - _ATTEMPTS_SHOWN
     title = tag("h3", tag("a", record["type"], href=f"/event/{record['id']}", class_="code"))
     return tag(
         "li",
         spread(title, tag("span", clock_time(record["created"]), class_="small soft")),
-        tag("p", record["object"].get("id", ""), class_="code soft"),
+        tag("p", str(record["object"].get("id", "")), class_="code soft"),
         tag("p", f"{hidden} earlier attempts", class_="small soft") if hidden > 0 else None,
         _attempt_list(attempts[-_ATTEMPTS_SHOWN:], addressed=addressed),
         tag("div", *_states(record), _resend(record), class_="row"),
@@ -103,7 +95,7 @@ def _attempt(attempt: Attempt, *, addressed: bool) -> Markup:
 
 def show_event(sandbox: Sandbox, record: Resource) -> Response[str]:
     """One event with its payload, in the version of the account, and all attempts."""
-    attempts = [attempt for attempt in sandbox.deliverer.attempts if attempt.event == record["id"]]
+    attempts = sandbox.deliverer.attempts.of(record["id"])
     payload = msgspec.json.format(msgspec.json.encode(envelope(record, record["api_version"])), indent=2).decode()
     resend = button(f"/control/events/{record['id']}/resend", "Send again", look="main")
     return page(

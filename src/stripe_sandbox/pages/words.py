@@ -39,7 +39,7 @@ def money(amount: int, currency: str) -> str:
     number = f"{abs(amount):,}" if currency in _WHOLE else f"{abs(amount) / 100:,.2f}"
     minus = "-" if amount < 0 else ""
     sign = _SIGNS.get(currency)
-    return f"{minus}{sign}{number}" if sign else f"{minus}{number} {currency.upper()}"
+    return f"{minus}{sign}{number}" if sign else f"{minus}{number} {currency.upper()}".strip()
 
 
 def rhythm(price: Resource) -> str:
@@ -57,14 +57,24 @@ def rate(price: Resource, quantity: int = 1) -> str:
 
 def day(moment: int) -> Markup:
     """A date; moments are seconds since 1970, shown in UTC."""
-    when = datetime.fromtimestamp(moment, UTC)
+    if (when := _when(moment)) is None:
+        return tag("span", f"{moment} seconds after 1970")
     return tag("time", f"{when.day} {when:%B %Y}", datetime=f"{when:%Y-%m-%d}")
 
 
 def clock_time(moment: float) -> Markup:
     """A date and time to the second."""
-    when = datetime.fromtimestamp(moment, UTC)
+    if (when := _when(moment)) is None:
+        return tag("span", f"{moment} seconds after 1970")
     return tag("time", f"{when.day} {when:%b %Y, %H:%M:%S} UTC", datetime=f"{when:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _when(moment: float) -> datetime | None:
+    """A moment as a date, unless it is beyond the years that dates have."""
+    try:
+        return datetime.fromtimestamp(moment, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def badge(state: str) -> Markup:

@@ -2,17 +2,16 @@
 
 from typing import Any, Final, cast
 
-from stripe_sandbox.api.errors import ApiError
+from stripe_sandbox.api.errors import ApiError, missing_parameter
 from stripe_sandbox.api.lists import equal, page_of
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import PAGE, anything, array, boolean, choice, group, ignored, metadata, text
+from stripe_sandbox.api.params import PAGE, array, boolean, choice, group, ignored, integer, metadata, text
+from stripe_sandbox.billing.portal import CONFIGURATION
 from stripe_sandbox.objects.portal import portal_configuration, portal_session
-from stripe_sandbox.resource import Resource, snapshot
+from stripe_sandbox.resource import Resource, part, snapshot
 from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer, merge_metadata
 from stripe_sandbox.world.world import World
 
-SESSION: Final = "billing_portal.session"
-CONFIGURATION: Final = "billing_portal.configuration"
 _FLOWS: Final = (
     "customer_update",
     "payment_method_update",
@@ -21,6 +20,11 @@ _FLOWS: Final = (
     "subscription_update",
     "subscription_update_confirm",
 )
+_SUBSCRIPTION_FLOWS: Final = _FLOWS[2:]
+_FLOW_DEFAULTS: Final[dict[str, Resource]] = {
+    "subscription_cancel": {"retention": None},
+    "subscription_update_confirm": {"discounts": None},
+}
 
 
 def default_configuration(world: World) -> Resource:
@@ -55,34 +59,49 @@ def _create_session(world: World, call: Call) -> Resource:
     )
     assign(row, params, "locale")
     row["return_url"] = params.get("return_url") or configuration["default_return_url"]
-    row["flow"] = _flow(world, params.get("flow_data"))
+    row["flow"] = _flow(world, customer, params.get("flow_data"))
     world.emit("billing_portal.session.created", row)
     return row
 
 
-def _flow(world: World, given: dict[str, Any] | None) -> Resource | None:
+def _flow(world: World, customer: Resource, given: dict[str, Any] | None) -> Resource | None:
+    """A page for one thing: https://docs.stripe.com/customer-management/portal-deep-links."""
     if given is None:
         return None
-    details: Resource = given.get(given["type"]) or {}
-    if (subscription_id := details.get("subscription")) is not None:
-        world.get("subscription", subscription_id, param=f"flow_data[{given['type']}][subscription]")
-    flow: Resource = dict.fromkeys(_FLOWS[2:])
-    flow.update(after_completion={"type": "portal_homepage", **given.get("after_completion", {})}, type=given["type"])
-    if given["type"] in flow:
-        flow[given["type"]] = {"retention": None, **details} if given["type"] == "subscription_cancel" else details
+    kind: str = given["type"]
+    details: Resource = given.get(kind) or {}
+    if kind in _SUBSCRIPTION_FLOWS:
+        if "subscription" not in details:
+            raise missing_parameter(f"flow_data[{kind}][subscription]")
+        _check_owner(world, customer, details["subscription"], param=f"flow_data[{kind}][subscription]")
+    for item in details.get("items", []):
+        if item.get("price") is not None:
+            world.get("price", item["price"], param=f"flow_data[{kind}][items][0][price]")
+    flow: Resource = dict.fromkeys(_SUBSCRIPTION_FLOWS)
+    completion = {"type": "portal_homepage", "redirect": None, "hosted_confirmation": None}
+    flow.update(after_completion={**completion, **given.get("after_completion", {})}, type=kind)
+    if kind in flow:
+        flow[kind] = {**_FLOW_DEFAULTS.get(kind, {}), **details}
     return flow
+
+
+def _check_owner(world: World, customer: Resource, subscription_id: str, *, param: str) -> None:
+    if world.get("subscription", subscription_id, param=param)["customer"] != customer["id"]:
+        raise ApiError(f"The subscription {subscription_id} is not one of the customer's.", param=param)
 
 
 def _create_configuration(world: World, call: Call) -> Resource:
     row = portal_configuration(world.ids.long("bpc"), created=world.now(), is_default=False)
     row["metadata"] = fresh_metadata(call.params)
-    _apply(row, call.params)
+    _apply(world, row, call.params)
     world.emit("billing_portal.configuration.created", row)
     return row
 
 
-def _apply(row: Resource, params: dict[str, Any]) -> None:
+def _apply(world: World, row: Resource, params: dict[str, Any]) -> None:
     assign(row, params, "active", "default_return_url", "name")
+    if "mode" in part(params, "features", "subscription_cancel"):
+        world.keep(row["id"], cancel_mode_chosen=True)
     for name in ("business_profile", "features"):
         _merge(row[name], params.get(name, {}))
 
@@ -91,7 +110,7 @@ def _merge(target: Resource, changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         if isinstance(value, dict) and isinstance(target.get(name), dict):
             _merge(target[name], cast("Resource", value))
-        elif value is not None:
+        else:
             target[name] = value
 
 
@@ -100,7 +119,7 @@ def _update_configuration(world: World, call: Call) -> Resource:
     before = snapshot(row)
     if "metadata" in call.params:
         merge_metadata(row, call.params["metadata"])
-    _apply(row, call.params)
+    _apply(world, row, call.params)
     if row != before:
         row["updated"] = world.now()
         world.emit("billing_portal.configuration.updated", row, before=before)
@@ -152,17 +171,23 @@ _SUBSCRIPTION_FLOW: Final = group(required=("subscription",), subscription=text(
 _FLOW: Final = group(
     required=("type",),
     type=choice(*_FLOWS),
-    after_completion=anything(),
+    after_completion=group(
+        required=("type",),
+        type=choice("hosted_confirmation", "portal_homepage", "redirect"),
+        hosted_confirmation=group(custom_message=text(longest=500)),
+        redirect=group(required=("return_url",), return_url=text(clearable=False)),
+    ),
     subscription_cancel=_SUBSCRIPTION_FLOW,
     subscription_pause=_SUBSCRIPTION_FLOW,
     subscription_update=_SUBSCRIPTION_FLOW,
     subscription_update_confirm=group(
         required=("items", "subscription"),
-        subscription=text(),
-        unused=(
-            "items",
-            "discounts",
+        subscription=text(clearable=False),
+        items=array(
+            group(required=("id",), id=text(clearable=False), price=text(clearable=False), quantity=integer(least=0)),
+            most=1,
         ),
+        unused=("discounts",),
     ),
 )
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -14,6 +14,7 @@ from stripe_sandbox.resources.common import assign, deleted, fresh_metadata, mer
 from stripe_sandbox.world.world import World
 
 ENDPOINT: Final = "webhook_endpoint"
+_MOST_ROLLED: Final = 10
 
 
 def make_endpoint(
@@ -87,12 +88,17 @@ def _list(world: World, call: Call) -> Resource:
 
 
 def roll_secret(world: World, endpoint_id: str, *, old_lives_seconds: int) -> str:
-    """Make a new secret; the old one goes on signing beside it for a while, as Stripe's Dashboard offers."""
+    """Make a new secret; the old one goes on signing beside it for a while, as Stripe's Dashboard offers.
+
+    Of old ones the newest are kept, as many as `_MOST_ROLLED`; raises `ApiError` for an unknown endpoint.
+    """
     world.get(ENDPOINT, endpoint_id)
     known = world.private(endpoint_id)
-    until = world.clock.wall() + old_lives_seconds
+    now = world.clock.wall()
+    living = [[secret, until] for secret, until in known["rolled"] if until > now]
     secret = world.ids.signing_secret()
-    world.keep(endpoint_id, secret=secret, rolled=[*known["rolled"], [known["secret"], until]])
+    rolled = [*living, [known["secret"], now + old_lives_seconds]][-_MOST_ROLLED:]
+    world.keep(endpoint_id, secret=secret, rolled=rolled)
     return secret
 
 

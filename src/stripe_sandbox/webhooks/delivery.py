@@ -2,67 +2,34 @@
 
 import asyncio
 import contextlib
-import heapq
-import itertools
-import random
+import logging
 import time
-from collections import deque
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 import httpx
-import msgspec
 
+from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.resources.webhook_endpoints import ENDPOINT
+from stripe_sandbox.webhooks.attempts import Attempt, AttemptLog, Counts
 from stripe_sandbox.webhooks.envelope import FAILED, PENDING, SUCCEEDED
-from stripe_sandbox.webhooks.message import Message, compose
+from stripe_sandbox.webhooks.message import compose
+from stripe_sandbox.webhooks.queue import Job, Queue
 from stripe_sandbox.webhooks.settings import DeliverySettings
 from stripe_sandbox.world.world import EVENT, World
 
-_LOG_LENGTH: Final = 10_000
 _EXCERPT: Final = 500
 _OK: Final = range(200, 300)
-_GROUP_WAIT_SECONDS: Final = 0.2
 _RESET_SECONDS: Final = 2.0
+_logger: Final = logging.getLogger(__name__)
 
 
-class Attempt(msgspec.Struct, kw_only=True, frozen=True):
-    """One try at delivering one event to one endpoint, and its answer."""
-
-    event: str
-    type: str
-    endpoint: str
-    url: str
-    attempt: int
-    at: float
-    """Real time, in seconds."""
-    duration_ms: float
-    status: int | None
-    body: str
-    error: str | None
-    next_attempt_at: float | None
-
-
-class Counts(msgspec.Struct, kw_only=True, frozen=True):
-    """Where deliveries stand: one for each pair of event and endpoint."""
-
-    succeeded: int
-    failed: int
-    """Dropped, or given up after the last retry."""
-    pending: int
-    held: int
-    """Of the pending ones, those that wait because delivery is paused."""
-
-
-class _Job(NamedTuple):
-    due: float
-    order: int
-    event: str
-    endpoint: str
-    attempt: int
-    copy: int
+class _Answer(NamedTuple):
+    status: int | None = None
+    body: str = ""
+    error: str | None = None
 
 
 class Deliverer:
@@ -70,14 +37,9 @@ class Deliverer:
 
     def __init__(self, world: World, settings: DeliverySettings) -> None:
         self.settings = settings
-        self.attempts: deque[Attempt] = deque(maxlen=_LOG_LENGTH)
+        self.attempts = AttemptLog(world)
         self._world = world
-        self._queue: list[_Job] = []
-        self._group: list[_Job] = []
-        self._group_since = 0.0
-        self._order = itertools.count()
-        # Disorder wants to be repeatable under a seed, not unpredictable.
-        self._random = random.Random(world.config.random_seed)  # noqa: S311
+        self._queue = Queue(world.config.random_seed)
         self._underway: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
@@ -88,16 +50,23 @@ class Deliverer:
     # Planning, as events happen
 
     def restore(self) -> None:
-        """Take up again what a former run of the program left undelivered."""
+        """Take up again what a former run of the program left undelivered, where it left off."""
         for record in self._world.store.table(EVENT).oldest_first():
             for endpoint, state in record["deliveries"].items():
                 if state == PENDING:
-                    self._push(record["id"], endpoint)
+                    self._take_up(record["id"], endpoint)
+
+    def _take_up(self, event: str, endpoint: str) -> None:
+        last = self.attempts.last(event, endpoint)
+        if last is None or last.next_attempt_at is None:
+            self._push(event, endpoint)
+        else:
+            wait = last.next_attempt_at - self._world.clock.wall()
+            self._push(event, endpoint, delay=wait, attempt=last.attempt + 1)
 
     async def reset(self) -> None:
         """Forget all that waits; what is under way is let finish, so that it cannot arrive after this."""
         self._queue.clear()
-        self._group.clear()
         if self._underway:
             await asyncio.wait(self._underway, timeout=_RESET_SECONDS)
         self._queue.clear()
@@ -110,11 +79,11 @@ class Deliverer:
 
     def _plan(self, record: Resource) -> None:
         disordered = self.settings.disorders(record["type"])
-        for endpoint in self._endpoints(record["type"]):
-            dropped = disordered and self._random.random() < self.settings.drop
+        for endpoint in self._listening(record["type"]):
+            dropped = disordered and self._queue.chance() < self.settings.drop
             record["deliveries"][endpoint["id"]] = FAILED if dropped else PENDING
             if dropped:
-                self._log_drop(record, endpoint)
+                self._log_unsent(record, endpoint["id"], endpoint["url"], "dropped on demand")
             else:
                 self._enqueue(record, endpoint["id"], disordered=disordered)
         self._world.store.put(EVENT, record["id"], record)
@@ -122,7 +91,7 @@ class Deliverer:
             self._double(record)
         self._wake.set()
 
-    def _endpoints(self, event_type: str) -> Iterator[Resource]:
+    def _listening(self, event_type: str) -> Iterator[Resource]:
         for endpoint in self._world.rows(ENDPOINT).values():
             if endpoint["status"] == "enabled" and any(
                 fnmatchcase(event_type, pattern) for pattern in endpoint["enabled_events"]
@@ -131,12 +100,11 @@ class Deliverer:
 
     def _enqueue(self, record: Resource, endpoint: str, *, disordered: bool) -> None:
         settings = self.settings
-        delay = settings.delay_seconds if disordered else 0.0
-        for copy in range(settings.duplicate if disordered else 1):
-            if disordered and settings.reorder > 1:
-                self._add_to_group(self._job(record["id"], endpoint, delay=delay, copy=copy))
-            else:
-                self._push(record["id"], endpoint, delay=delay, copy=copy)
+        if not disordered:
+            self._push(record["id"], endpoint)
+            return
+        for copy in range(settings.duplicate):
+            self._push(record["id"], endpoint, delay=settings.delay_seconds, copy=copy, group=settings.reorder)
 
     def _double(self, record: Resource) -> None:
         twin: Resource = {**record, "id": self._world.ids.long("evt"), "deliveries": {}}
@@ -147,40 +115,24 @@ class Deliverer:
         finally:
             self._twinning = False
 
-    def _add_to_group(self, job: _Job) -> None:
-        if not self._group:
-            self._group_since = time.monotonic()
-        self._group.append(job)
-        if len(self._group) >= self.settings.reorder:
-            self._release_group()
-
-    def _release_group(self) -> None:
-        """Queue a group in another order than it came in."""
-        jobs, self._group = self._group, []
-        shuffled = jobs[::-1]
-        if len(jobs) > 2:  # noqa: PLR2004  # of two there is only one other order
-            self._random.shuffle(shuffled)
-            if shuffled == jobs:
-                shuffled.reverse()
-        for job in shuffled:
-            heapq.heappush(self._queue, job._replace(order=next(self._order), due=self._now_or(job.due)))
-
-    def _now_or(self, due: float) -> float:
-        # One moment for the whole group, so that the shuffled order decides and not the moment of planning.
-        return due if due > time.monotonic() else 0.0
-
-    def _job(self, event: str, endpoint: str, *, delay: float = 0.0, attempt: int = 1, copy: int = 0) -> _Job:
-        due = time.monotonic() + delay if delay else 0.0
-        return _Job(due, next(self._order), event, endpoint, attempt, copy)
-
-    def _push(self, event: str, endpoint: str, *, delay: float = 0.0, attempt: int = 1, copy: int = 0) -> None:
-        heapq.heappush(self._queue, self._job(event, endpoint, delay=delay, attempt=attempt, copy=copy))
+    def _push(
+        self, event: str, endpoint: str, *, delay: float = 0.0, attempt: int = 1, copy: int = 0, group: int = 0
+    ) -> None:
+        self._queue.push(event, endpoint, delay=delay, attempt=attempt, copy=copy, group=group)
         self._wake.set()
 
     def resend(self, event_id: str, endpoint_id: str | None = None) -> int:
-        """Send an event once more, to one endpoint or to all that listen for it; answers to how many."""
+        """Send an event once more, to one endpoint or to all that listen for it; answers to how many.
+
+        Raises `ApiError` for an unknown event, and for an endpoint that is unknown or disabled.
+        """
         record = self._world.get(EVENT, event_id)
-        wanted = [row["id"] for row in self._endpoints(record["type"]) if endpoint_id in (None, row["id"])]
+        if endpoint_id is None:
+            wanted = [row["id"] for row in self._listening(record["type"])]
+        else:
+            if self._world.get(ENDPOINT, endpoint_id, param="endpoint")["status"] != "enabled":
+                raise ApiError(f"The endpoint {endpoint_id} is disabled.", param="endpoint")
+            wanted = [endpoint_id]
         for endpoint in wanted:
             if record["deliveries"].get(endpoint) != SUCCEEDED:
                 record["deliveries"][endpoint] = PENDING
@@ -205,64 +157,63 @@ class Deliverer:
 
     def _start_due(self, client: httpx.AsyncClient) -> None:
         self._wake.clear()
-        now = time.monotonic()
-        if self._group and now - self._group_since >= _GROUP_WAIT_SECONDS:
-            self._release_group()
-        while (
-            not self.settings.paused
-            and self._queue
-            and self._queue[0].due <= now
-            and len(self._underway) < self.settings.concurrency
-        ):
-            task = asyncio.create_task(self._send(client, heapq.heappop(self._queue)))
+        self._queue.release_old_group()
+        while not self.settings.paused and len(self._underway) < self.settings.concurrency:
+            if (job := self._queue.pop_due()) is None:
+                return
+            task = asyncio.create_task(self._send(client, job))
             self._underway.add(task)
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._underway.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("An attempt's result could not be kept", exc_info=error)
         self._wake.set()
         self._settled.set()
 
     async def _sleep(self) -> None:
-        moments = [self._queue[0].due] if self._queue and not self.settings.paused else []
-        if self._group:
-            moments.append(self._group_since + _GROUP_WAIT_SECONDS)
         full = len(self._underway) >= self.settings.concurrency
-        wait = None if full or not moments else max(min(moments) - time.monotonic(), 0)
-        try:
+        wait = None if full else self._queue.wait_seconds(paused=self.settings.paused)
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), wait)
-        except TimeoutError:
-            return
 
-    async def _send(self, client: httpx.AsyncClient, job: _Job) -> None:
-        record = self._world.rows(EVENT).get(job.event)
-        endpoint = self._world.rows(ENDPOINT).get(job.endpoint)
-        if record is None or endpoint is None:
+    async def _send(self, client: httpx.AsyncClient, job: Job) -> None:
+        if (record := self._world.rows(EVENT).get(job.event)) is None:
             return
-        message = compose(self._world, record, endpoint, self.settings)
+        endpoint = self._world.rows(ENDPOINT).get(job.endpoint)
+        if endpoint is None or endpoint["status"] != "enabled":
+            self._give_up(record, job, endpoint)
+            return
+        url: str = endpoint["url"]
         started, at = time.monotonic(), self._world.clock.wall()
-        status, body, error = await self._post(client, message)
-        succeeded = status in _OK
+        answer = await self._post(client, record, endpoint)
+        succeeded = answer.status in _OK
         retry = not succeeded and job.copy == 0 and job.attempt <= self.settings.max_retries
         wait = self.settings.backoff_seconds(job.attempt) if retry else None
-        self.attempts.append(
+        if self._world.rows(EVENT).get(job.event) is not record:
+            # The world was reset while the request was under way.
+            return
+        self.attempts.add(
             Attempt(
                 event=job.event,
                 type=record["type"],
                 endpoint=job.endpoint,
-                url=message.url,
+                url=url,
                 attempt=job.attempt,
                 at=at,
                 duration_ms=round((time.monotonic() - started) * 1000, 1),
-                status=status,
-                body=body,
-                error=error,
                 next_attempt_at=None if wait is None else self._world.clock.wall() + wait,
+                **answer._asdict(),
             )
         )
         self._conclude(record, job, succeeded=succeeded, wait=wait)
 
-    async def _post(self, client: httpx.AsyncClient, message: Message) -> tuple[int | None, str, str | None]:
+    async def _post(self, client: httpx.AsyncClient, record: Resource, endpoint: Resource) -> _Answer:
+        try:
+            message = compose(self._world, record, endpoint, self.settings)
+        except Exception as error:  # noqa: BLE001  # a hand-made event holds anything, and must not stay for ever
+            return _Answer(error=f"cannot be written in this version's shape: {type(error).__name__}: {error}")
         try:
             response = await client.post(
                 message.url,
@@ -271,13 +222,10 @@ class Deliverer:
                 timeout=self.settings.timeout_seconds,
             )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return None, "", f"{type(error).__name__}: {error}"
-        return response.status_code, response.text[:_EXCERPT], None
+            return _Answer(error=f"{type(error).__name__}: {error}")
+        return _Answer(response.status_code, response.text[:_EXCERPT])
 
-    def _conclude(self, record: Resource, job: _Job, *, succeeded: bool, wait: float | None) -> None:
-        if self._world.rows(EVENT).get(job.event) is not record:
-            # The world was reset while the request was under way.
-            return
+    def _conclude(self, record: Resource, job: Job, *, succeeded: bool, wait: float | None) -> None:
         deliveries: dict[str, str] = record["deliveries"]
         if succeeded:
             deliveries[job.endpoint] = SUCCEEDED
@@ -288,19 +236,25 @@ class Deliverer:
         self._world.store.put(EVENT, record["id"], record)
         self._world.commit()
 
-    def _log_drop(self, record: Resource, endpoint: Resource) -> None:
-        self.attempts.append(
+    def _give_up(self, record: Resource, job: Job, endpoint: Resource | None) -> None:
+        """Nobody is there any more; the event stays listed as undelivered."""
+        why = "the endpoint was deleted" if endpoint is None else "the endpoint is disabled"
+        self._log_unsent(record, job.endpoint, "" if endpoint is None else endpoint["url"], why)
+        self._conclude(record, job, succeeded=False, wait=None)
+
+    def _log_unsent(self, record: Resource, endpoint: str, url: str, why: str) -> None:
+        self.attempts.add(
             Attempt(
                 event=record["id"],
                 type=record["type"],
-                endpoint=endpoint["id"],
-                url=endpoint["url"],
+                endpoint=endpoint,
+                url=url,
                 attempt=0,
                 at=self._world.clock.wall(),
                 duration_ms=0,
                 status=None,
                 body="",
-                error="dropped on demand",
+                error=why,
                 next_attempt_at=None,
             )
         )
@@ -310,16 +264,14 @@ class Deliverer:
     @property
     def busy(self) -> bool:
         waiting = bool(self._queue) and not self.settings.paused
-        return waiting or bool(self._group) or bool(self._underway)
+        return waiting or self._queue.gathers or bool(self._underway)
 
     async def flush(self, timeout_seconds: float) -> Counts:
         """Release what is delayed or waits for its group, and wait until all is delivered or given up.
 
         Retries keep their back-off; while delivery is paused, only what is under way is waited for.
         """
-        self._release_group()
-        self._queue = [job._replace(due=0.0) if job.attempt == 1 else job for job in self._queue]
-        heapq.heapify(self._queue)
+        self._queue.hurry()
         self._wake.set()
         end = time.monotonic() + timeout_seconds
         while self.busy and (left := end - time.monotonic()) > 0:

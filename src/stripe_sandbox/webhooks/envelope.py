@@ -1,12 +1,26 @@
 """The event on the wire, in the shape of any API version."""
 
+from datetime import UTC, datetime
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from stripe_sandbox.api import versions
 from stripe_sandbox.resource import Resource
 
 PENDING: Final = "pending"
 SUCCEEDED: Final = "succeeded"
+_PATHS: Final = {
+    "billing_portal.configuration": "billing_portal/configurations",
+    "checkout.session": "checkout/sessions",
+    "customer": "customers",
+    "invoice": "invoices",
+    "payment_method": "payment_methods",
+    "price": "prices",
+    "product": "products",
+    "subscription": "subscriptions",
+    "test_helpers.test_clock": "test_helpers/test_clocks",
+}
+"""Where objects of a kind are fetched."""
 FAILED: Final = "failed"
 
 
@@ -29,22 +43,27 @@ def envelope(record: Resource, version: str) -> Resource:
     }
 
 
-def thin(record: Resource, base_url: str) -> Resource:
-    """The notification that a destination for thin events gets instead."""
-    related: Resource = record["object"]
+def thin(record: Resource) -> Resource:
+    """The notification that a destination for thin events gets: https://docs.stripe.com/api/v2/core/events/object."""
+    request: Resource = record["request"]
     return {
         "id": record["id"],
         "object": "v2.core.event",
         "type": f"v1.{record['type']}",
-        "created": record["created"],
+        "created": f"{datetime.fromtimestamp(record['created'], UTC):%Y-%m-%dT%H:%M:%S}.000Z",
         "livemode": False,
-        "reason": None,
-        "related_object": {
-            "id": related.get("id"),
-            "type": related.get("object"),
-            "url": f"{base_url}/v1/{related.get('object')}s/{related.get('id')}",
-        },
+        "context": None,
+        "reason": None if request["id"] is None else {"type": "request", "request": request},
+        "related_object": _related(record["object"]),
     }
+
+
+def _related(resource: Resource) -> Resource | None:
+    """Where the object can be fetched; nothing for what has no address of its own."""
+    kind, key = resource.get("object"), resource.get("id")
+    if not isinstance(kind, str) or not isinstance(key, str) or kind not in _PATHS:
+        return None
+    return {"id": key, "type": kind, "url": f"/v1/{_PATHS[kind]}/{quote(key, safe='')}"}
 
 
 def undelivered(record: Resource) -> list[str]:

@@ -24,7 +24,7 @@ class Message:
 def compose(world: World, record: Resource, endpoint: Resource, settings: DeliverySettings) -> Message:
     """Render and sign an event for an endpoint; the time of the signature is that of this attempt."""
     disordered = settings.disorders(record["type"])
-    body = encode(_payload(world, record, endpoint, settings, disordered=disordered))
+    body = encode(_payload(record, endpoint, settings, disordered=disordered))
     wrong, stale = settings.bad_signature and disordered, settings.stale_signature and disordered
     signature = signature_header(
         body,
@@ -41,11 +41,9 @@ def compose(world: World, record: Resource, endpoint: Resource, settings: Delive
     return Message(endpoint["url"], body, headers)
 
 
-def _payload(
-    world: World, record: Resource, endpoint: Resource, settings: DeliverySettings, *, disordered: bool
-) -> Resource:
+def _payload(record: Resource, endpoint: Resource, settings: DeliverySettings, *, disordered: bool) -> Resource:
     if settings.thin and disordered:
-        return thin(record, world.config.base_url)
+        return thin(record)
     version = settings.api_version if disordered else None
     event = envelope(record, version or endpoint["api_version"] or record["api_version"])
     if settings.livemode is not None and disordered:

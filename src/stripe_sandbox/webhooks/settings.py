@@ -1,13 +1,17 @@
 """How webhooks are delivered, and how they go wrong on demand."""
 
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+from stripe_sandbox.api import versions
+from stripe_sandbox.api.errors import ApiError
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=3 * 24 * 3_600)]
+"""Up to the three days that Stripe goes on trying for."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_MOST_DOUBLINGS: Final = 60
 
 
 class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -17,9 +21,9 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     """Hold everything back until it is false again."""
     types: list[str] = []
     """Only events of these types (`*` matches) are disordered; empty: all."""
-    duplicate: Annotated[int, msgspec.Meta(ge=1)] = 1
+    duplicate: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     """How many times each event is sent, at once."""
-    reorder: Count = 0
+    reorder: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
     """Deliver in groups of this size, each shuffled; 0 or 1: in order."""
     delay_seconds: Seconds = 0.0
     drop: Share = 0.0
@@ -38,11 +42,11 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     """Claim this mode; None: the true one, test mode."""
     api_version: str | None = None
     """Render for this version; None: as each endpoint says."""
-    max_retries: Count = 8
+    max_retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 8
     backoff_base_seconds: Seconds = 1.0
     """The wait before the first retry; each further one is twice as long."""
     backoff_cap_seconds: Seconds = 60.0
-    timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 10.0
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
     """How many requests are under way at once; with 1, events arrive strictly in order."""
 
@@ -50,8 +54,14 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
         return not self.types or any(fnmatchcase(event_type, pattern) for pattern in self.types)
 
     def backoff_seconds(self, attempt: int) -> float:
-        return min(self.backoff_base_seconds * 2.0 ** (attempt - 1), self.backoff_cap_seconds)
+        return min(self.backoff_base_seconds * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS), self.backoff_cap_seconds)
 
     def changed(self, changes: dict[str, object]) -> "DeliverySettings":
-        """These settings with some replaced; raises `msgspec.ValidationError` for what does not fit."""
-        return msgspec.convert({**msgspec.structs.asdict(self), **changes}, DeliverySettings)
+        """These settings with some replaced; raises `ApiError` for what does not fit."""
+        try:
+            settings = msgspec.convert({**msgspec.structs.asdict(self), **changes}, DeliverySettings)
+        except msgspec.ValidationError as error:
+            raise ApiError(str(error)) from error
+        if settings.api_version is not None:
+            versions.check(settings.api_version)
+        return settings
