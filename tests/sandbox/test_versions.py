@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.testing import SandboxServer, WebhookInbox
+from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedPrice, WebhookInbox
 
 OLD: Final = "2024-06-20"
 BASIL: Final = "2025-03-31.basil"
@@ -144,7 +144,53 @@ def test_every_version_the_sdk_knows_is_accepted(client: stripe.StripeClient) ->
     """The versions that the SDK's types list are those the sandbox takes, from 2011 to the newest."""
     declared = str(stripe.params.WebhookEndpointCreateParams.__annotations__["api_version"])
     named = re.findall(r"\d{4}-\d\d-\d\d(?:\.[a-z]+)?", declared)
-    versions = [version for version in named if version >= OLD and not version.endswith(".dashboard")]
-    assert ENDIVE in versions
+    versions = [version for version in named if not version.endswith(".dashboard")]
+    assert {ENDIVE, "2011-01-01"} <= set(versions)
     for version in versions:
         client.v1.customers.list({"limit": 1}, {"stripe_version": version})
+
+
+@pytest.mark.parametrize("asked", [OLD, ENDIVE])
+@pytest.mark.parametrize("account", [OLD, ENDIVE])
+def test_events_are_listed_in_the_shape_of_their_own_version(account: str, asked: str) -> None:
+    """`/v1/events` shows each event as it was made, whatever version the request asks for."""
+    config = SandboxConfig(prices=(SeedPrice(name="pro", unit_amount=2900, price_id="price_pro"),), api_version=account)
+    with SandboxServer(config) as box:
+        client = stripe.StripeClient(box.api_key, base_addresses={"api": box.url}, stripe_version=asked)
+        session = client.v1.checkout.sessions.create(
+            {
+                "mode": "subscription",
+                "line_items": [{"price": "price_pro", "quantity": 1}],
+                "success_url": "https://example.com/thanks",
+            }
+        )
+        box.control.pay(session.id)
+        (listed,) = client.v1.events.list({"type": "invoice.paid"}).data
+        (one,) = client.v1.events.list({"types": ["invoice.paid"]}).data
+        assert client.v1.events.retrieve(listed.id).to_dict() == listed.to_dict() == one.to_dict()
+    invoice = listed.to_dict()["data"]["object"]
+    old = account == OLD
+    assert (listed.api_version, "subscription" in invoice, "parent" in invoice) == (account, old, not old)
+    if old:
+        assert str(invoice["subscription"]).startswith("sub_")
+        assert invoice["lines"]["data"][0]["price"]["id"] == "price_pro"
+
+
+def test_what_is_expanded_has_the_versions_shape(
+    client: stripe.StripeClient, subscription: stripe.Subscription
+) -> None:
+    """An old request expands old fields, and the objects within are as old as the one around them."""
+    invoice = client.v1.invoices.retrieve(
+        str(subscription.latest_invoice), {"expand": ["subscription.latest_invoice"]}, {"stripe_version": OLD}
+    ).to_dict()
+    assert invoice["subscription"]["current_period_end"] == subscription["items"].data[0].current_period_end
+    assert invoice["subscription"]["latest_invoice"]["subscription"] == subscription.id
+    with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):
+        client.v1.invoices.retrieve(str(subscription.latest_invoice), {"expand": ["subscription"]})
+
+
+def test_only_type_takes_a_wildcard(client: stripe.StripeClient) -> None:
+    """`type=product.*` matches; in `types[]` a star is a name like another, and no event has it."""
+    client.v1.products.create({"name": "Pro"})
+    assert len(client.v1.events.list({"type": "product.*"}).data) == 1
+    assert client.v1.events.list({"types": ["product.*"]}).data == []

@@ -137,14 +137,14 @@ class Dispatcher:
         """Run the operation; errors that it raises are results too, and stored as such."""
         if exchange.fault is not None and exchange.fault.kind == "stored_500":
             return SERVER_ERROR.status, encode(SERVER_ERROR.body())
-        origin = Origin(exchange.request_id, exchange.key, exchange.version)
+        origin = Origin(exchange.request_id, exchange.key)
         try:
             # What only reads has nothing to take back.
             trying = nullcontext() if exchange.request.method == "GET" else self._world.attempt()
             with trying, self._world.caused_by(origin):
                 answer = exchange.operation.run(self._world, call)
-                answer = expand(self._world, answer, call.params.get("expand", []))
-                return _OK, encode(versions.render(answer, call.version))
+                shaped = answer if exchange.operation.dated else versions.render(answer, call.version)
+                return _OK, encode(expand(self._world, shaped, call.params.get("expand", []), call.version))
         except ApiError as error:
             return error.status, encode(error.body())
         except Exception:

@@ -20,8 +20,6 @@ class Call:
     """The id in the path; empty where there is none."""
     params: dict[str, Any]
     version: str
-    child: str = ""
-    """A second id in the path."""
 
 
 Run: TypeAlias = Callable[[World, Call], Resource]
@@ -36,6 +34,8 @@ class Operation:
     run: Run
     since: str = OLDEST
     """The first API version that has it."""
+    dated: bool = False
+    """Its answer has the shape of the time it tells of, whatever version the request asks for."""
 
 
 def operation(
@@ -45,6 +45,7 @@ def operation(
     *,
     required: tuple[str, ...] = (),
     since: str = OLDEST,
+    dated: bool = False,
     params: dict[str, Check] | None = None,
 ) -> Operation:
     return Operation(
@@ -53,4 +54,5 @@ def operation(
         params=Fields({**EXPAND, **(params or {})}, frozenset(required)),
         run=run,
         since=since,
+        dated=dated,
     )

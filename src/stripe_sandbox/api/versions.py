@@ -131,10 +131,18 @@ def _invoice_before_basil(row: Resource) -> None:
 def _line_before_basil(row: Resource) -> None:
     pricing = part(row, "pricing", "price_details")
     parent = part(row, "parent", "subscription_item_details")
-    row.pop("pricing", None)
     row.pop("parent", None)
-    row["type"] = "subscription"
-    row["price"] = {"id": pricing.get("price"), "object": "price", "product": pricing.get("product")}
+    row["type"] = "subscription" if parent else "invoiceitem"
+    # All of the price that a line of today still tells; its rhythm is not among it.
+    row["price"] = {
+        "id": pricing.get("price"),
+        "object": "price",
+        "billing_scheme": "per_unit",
+        "currency": row.get("currency"),
+        "product": pricing.get("product"),
+        "unit_amount_decimal": part(row, "pricing").get("unit_amount_decimal"),
+    }
+    row.pop("pricing", None)
     row["subscription_item"] = parent.get("subscription_item")
     row["proration"] = parent.get("proration", False)
     row["tax_amounts"] = row.pop("taxes", [])

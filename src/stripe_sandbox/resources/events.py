@@ -26,14 +26,14 @@ def _list(world: World, call: Call) -> Resource:
     params = call.params
     if "type" in params and "types" in params:
         raise ApiError("You may only specify one of these parameters: type, types.")
-    patterns = params.get("types") or ([params["type"]] if "type" in params else ["*"])
+    names, pattern = params.get("types"), params.get("type", "*")
     delivered = params.get("delivery_success")
     oldest = world.now() - _KEPT_SECONDS
 
     def keep(record: Resource) -> bool:
         return (
             record["created"] >= oldest
-            and any(fnmatchcase(record["type"], pattern) for pattern in patterns)
+            and (record["type"] in names if names else fnmatchcase(record["type"], pattern))
             and (delivered is None or delivered is not bool(undelivered(record)))
             and within(params.get("created"), record["created"])
         )
@@ -46,6 +46,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "GET",
         "/v1/events",
         _list,
+        dated=True,
         params={
             **PAGE,
             "created": time_range(),
@@ -54,5 +55,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             "types": array(text(clearable=False), most=20),
         },
     ),
-    operation("GET", "/v1/events/{id}", _retrieve),
+    operation("GET", "/v1/events/{id}", _retrieve, dated=True),
 )

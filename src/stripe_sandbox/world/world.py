@@ -24,7 +24,6 @@ class Origin:
 
     request_id: str | None = None
     idempotency_key: str | None = None
-    api_version: str | None = None
 
 
 class World:
