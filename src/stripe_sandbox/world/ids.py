@@ -12,11 +12,11 @@ _SECRET: Final = 32
 
 
 class Ids:
-    """Makes ids; with a seed, the same ones in the same order."""
+    """Makes ids; with a seed, the same ones in the same order, in each run of a world other ones."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, *, run: int = 0) -> None:
         # Nothing here guards anything: the ids of a sandbox need to be unique and repeatable, not secret.
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed if seed is None or run == 0 else f"{seed} in run {run}")  # noqa: S311
 
     def _letters(self, count: int) -> str:
         return "".join(self._random.choices(_ALPHABET, k=count))

@@ -33,7 +33,7 @@ class World:
         self.config = config
         self.store = Store(config.database)
         self.clock = clock or Clock()
-        self.ids = Ids(config.random_seed)
+        self.ids = Ids()
         self.agenda = Agenda()
         self.origin = Origin()
         self.listeners: list[Callable[[Resource], None]] = []
@@ -46,6 +46,7 @@ class World:
         self._tie: int | None = None
         try:
             self._load_clock()
+            self._begin_ids()
         except BaseException:
             self.store.abandon()
             raise
@@ -56,14 +57,24 @@ class World:
         if (row := self.store.table(_META).get("clock")) is not None:
             self.clock.offset_seconds = int(row["offset_seconds"])
 
+    def _begin_ids(self) -> None:
+        """Ids are repeatable under a seed, and yet new in a world that was begun by an earlier run of the program."""
+        row = self.store.table(_META).get("runs")
+        runs = 0 if row is None else int(row["count"])
+        self.ids = Ids(self.config.random_seed, run=runs)
+        if self.config.database is not None:
+            self.store.put(_META, "runs", {"count": runs + 1})
+
     def advance(self, seconds: int) -> None:
         self.clock.advance(seconds)
         self.store.put(_META, "clock", {"offset_seconds": self.clock.offset_seconds})
 
     def reset(self) -> None:
+        """An empty world, at the real time, whose ids begin anew."""
         self.store.clear()
         self.agenda.clear()
         self.clock.offset_seconds = 0
+        self._begin_ids()
 
     def now(self, test_clock: str | None = None) -> int:
         """The time a thing happens at: that of the step being played back, of its test clock, or of the world."""
