@@ -17,11 +17,11 @@ from stripe_sandbox.api.params import (
     text,
     time_range,
 )
+from stripe_sandbox.billing.checkout import subscriptions_of
 from stripe_sandbox.billing.ending import cancel_now
 from stripe_sandbox.objects.customer import customer
-from stripe_sandbox.objects.subscription import ENDED
 from stripe_sandbox.resource import Resource, snapshot
-from stripe_sandbox.resources.common import assign, deleted, fresh_metadata, merge_metadata
+from stripe_sandbox.resources.common import assign, deleted, fresh_metadata, merge_metadata, own_method
 from stripe_sandbox.world.world import World
 
 _ADDRESS: Final = clearable(
@@ -92,8 +92,8 @@ def _apply(world: World, row: Resource, call: Call) -> None:
     if "tax_exempt" in call.params:
         row["tax_exempt"] = call.params["tax_exempt"] or "none"
     for name, value in call.params.get("invoice_settings", {}).items():
-        if name == "default_payment_method" and value is not None:
-            world.get("payment_method", value, param="invoice_settings[default_payment_method]")
+        if name == "default_payment_method":
+            own_method(world, value, row["id"], param="invoice_settings[default_payment_method]")
         row["invoice_settings"][name] = value
 
 
@@ -123,9 +123,8 @@ def _retrieve(world: World, call: Call) -> Resource:
 def _delete(world: World, call: Call) -> Resource:
     """Deleting a customer cancels its subscriptions at once; what remains answers `deleted: true`."""
     row = _living(world, call.target)
-    for subscription in list(world.rows("subscription").values()):
-        if subscription["customer"] == row["id"] and subscription["status"] not in ENDED:
-            cancel_now(world, subscription)
+    for subscription in subscriptions_of(world, row["id"]):
+        cancel_now(world, subscription)
     world.emit_snapshot("customer.deleted", row)
     stub = deleted(row)
     world.put(stub)

@@ -17,7 +17,8 @@ from stripe_sandbox.api.params import (
     text,
     time_range,
 )
-from stripe_sandbox.objects.catalogue import price, recurring
+from stripe_sandbox.objects.catalogue import plan_of, price, recurring
+from stripe_sandbox.objects.subscription import items_of
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.resources.common import assign, fresh_metadata, merge_metadata
 from stripe_sandbox.resources.products import make_product, must_be_new
@@ -113,9 +114,10 @@ def _product_id(world: World, params: dict[str, Any]) -> str:
 def _take_lookup_key(world: World, row: Resource, params: dict[str, Any]) -> None:
     """A lookup key names one price; another one must be told to hand it over."""
     key = params.get("lookup_key")
-    for other in world.rows("price").values():
-        if key is None or other["lookup_key"] != key or other["id"] == row["id"]:
-            continue
+    holders = world.rows("price").where(
+        lambda other: key is not None and other["lookup_key"] == key and other["id"] != row["id"]
+    )
+    for other in holders:
         if not params.get("transfer_lookup_key"):
             raise ApiError(f"A price (`{other['id']}`) already uses that lookup key.", param="lookup_key")
         before = snapshot(other)
@@ -134,7 +136,21 @@ def _update(world: World, call: Call) -> Resource:
         _take_lookup_key(world, row, call.params)
     if row != before:
         world.emit("price.updated", row, before=before)
+        _show_anew(world, row)
     return row
+
+
+def _show_anew(world: World, price_row: Resource) -> None:
+    """Subscriptions carry their prices, and show them as they are."""
+
+    def sells(row: Resource) -> bool:
+        return any(item["price"]["id"] == price_row["id"] for item in items_of(row))
+
+    for row in world.rows("subscription").where(sells):
+        for item in items_of(row):
+            if item["price"]["id"] == price_row["id"]:
+                item.update(price=snapshot(price_row), plan=plan_of(price_row))
+        world.put(row)
 
 
 def _retrieve(world: World, call: Call) -> Resource:

@@ -55,10 +55,20 @@ def _update(world: World, call: Call) -> Resource:
     if "metadata" in call.params:
         merge_metadata(row, call.params["metadata"])
     assign(row, call.params, *_PLAIN, "default_price")
+    if (price_id := call.params.get("default_price")) is not None:
+        _must_sell(world, row, price_id)
     if row != before:
         row["updated"] = world.now()
         world.emit("product.updated", row, before=before)
     return row
+
+
+def _must_sell(world: World, row: Resource, price_id: str) -> None:
+    if world.get("price", price_id, param="default_price")["product"] != row["id"]:
+        raise ApiError(
+            f"The price {price_id} does not belong to the product {row['id']}.",
+            param="default_price",
+        )
 
 
 def _retrieve(world: World, call: Call) -> Resource:
