@@ -10,7 +10,10 @@ DEFAULT_API_KEY: Final = "sk_test_sandbox"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedPrice:
-    """A recurring price that exists from the start; its name becomes the product's name and the lookup key."""
+    """A recurring price that exists from the start; its name becomes the product's name and the lookup key.
+
+    A price that a kept world has already keeps its amount, as Stripe's do.
+    """
 
     name: str
     unit_amount: int
@@ -22,7 +25,7 @@ class SeedPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedEndpoint:
-    """A webhook endpoint that exists from the start; its URL tells whether it exists already."""
+    """A webhook endpoint that exists from the start; one of a former start that is configured no more goes."""
 
     url: str
     secret: str
@@ -59,4 +62,6 @@ class SandboxConfig:
 
     @property
     def base_url(self) -> str:
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        """Where the hosted pages are, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")

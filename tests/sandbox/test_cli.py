@@ -21,6 +21,17 @@ def start(*options: str) -> subprocess.Popen[str]:
     )
 
 
+def said_until_ready(process: subprocess.Popen[str]) -> str:
+    """What the program says until it is there."""
+    assert process.stdout is not None
+    said: list[str] = []
+    while not (said and said[-1].startswith("Ready on http://")):
+        line = process.stdout.readline()
+        assert line, said
+        said.append(line)
+    return "".join(said)
+
+
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_what_it_does_and_stops_cleanly(name: signal.Signals) -> None:
     """On a signal the program ends with code 0, having said where it was, what it sold and whom it told."""
@@ -31,21 +42,45 @@ def test_it_says_what_it_does_and_stops_cleanly(name: signal.Signals) -> None:
         "--webhook-secret=whsec_secret",
         "--webhook-events=checkout.session.completed, invoice.paid",
     )
-    assert process.stdout is not None
-    said: list[str] = []
-    while not (said and said[-1].startswith("Ready on http://127.0.0.1:")):
-        line = process.stdout.readline()
-        assert line, said
-        said.append(line)
+    said = said_until_ready(process)
     process.send_signal(name)
     rest, errors = process.communicate(timeout=20)
-    text = "".join(said) + rest
+    text = said + rest
     assert (process.returncode, errors) == (0, "")
-    assert "price_pro: 29.00 eur a month" in text
-    assert "lookup key pro_yearly: 290.00 eur a year" in text
+    assert "price_pro: €29.00 a month" in text
+    assert "lookup key pro_yearly: €290.00 a year" in text
     assert "http://127.0.0.1:9/hook (checkout.session.completed, invoice.paid)" in text
     assert "whsec_secret" not in text
     assert text.endswith("Stopped.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--currency=JPY", "--price=pro=2900:price_pro"], "price_pro: ¥2,900 a month"),
+        (["--host=::1"], "Ready on http://[::1]:"),
+        (["--host=0.0.0.0", "--public-url=http://localhost:7"], "CAUTION    others on the network can use it"),
+        (["--host=0.0.0.0", "--public-url=http://localhost:7"], "Ready on http://localhost:7 "),
+    ],
+)
+def test_what_it_says_is_so(options: list[str], words: str) -> None:
+    """Amounts are those of the currency, addresses are ones that a browser opens, and openness is warned of."""
+    process = start(*options)
+    said = said_until_ready(process)
+    process.terminate()
+    process.communicate(timeout=20)
+    assert words in said
+
+
+def test_a_price_that_was_kept_is_told_as_it_is(tmp_path: Path) -> None:
+    """Prices do not change: with another amount for a known id, the kept one is named."""
+    said = ""
+    for amount in ("2900", "3900"):
+        process = start(f"--database={tmp_path / 'world.db'}", f"--price=pro={amount}:price_pro")
+        said = said_until_ready(process)
+        process.terminate()
+        process.communicate(timeout=20)
+    assert "price_pro: €29.00 a month (kept from before, not €39.00)" in said
 
 
 def test_help_explains_every_option() -> None:
@@ -63,6 +98,12 @@ def test_help_explains_every_option() -> None:
         (["--price", "pro"], "not of the form"),
         (["--price", "pro=ten"], "not of the form"),
         (["--price", "pro=10/fortnight"], "not of the form"),
+        (["--price", "pro=²"], "not of the form"),
+        (["--price", "pro=123456789012"], "not of the form"),
+        (["--currency", "euro"], "Invalid currency: euro"),
+        (["--host", "0.0.0.0"], "--public-url"),  # noqa: S104  # it is refused
+        (["--host", "::"], "--public-url"),
+        (["--port", "70000"], "70000"),
         (["--webhook-url", "http://127.0.0.1:9"], "go together"),
         (["--webhook-secret", "whsec_x"], "go together"),
         (["--api-version", "newest"], "Invalid Stripe API version"),

@@ -122,10 +122,9 @@ def dev(*, port: int, stripe_port: int | None, folder: Path, fresh: bool) -> Non
             webhook_secret=WEBHOOK_SECRET,
             prices={"Pro": (PRO, 2900), "Enterprise": (ENTERPRISE, 49900)},
         )
-        sandbox.start()
         routes = demo_routes(demo.api_key, f"http://{HOST}:{stripe_port}")
-        _serve(create_app(settings, extra_routes=routes), service_socket, banner(port, stripe_port, demo))
-        sandbox.stop()
+        with sandbox.running():
+            _serve(create_app(settings, extra_routes=routes), service_socket, banner(port, stripe_port, demo))
     click.echo("stopped; the next `billing dev` goes on from here")
 
 

@@ -2,15 +2,20 @@
 
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from billing_service.cli.failures import Refused
+from billing_service.cli.failures import NotStarted, Refused, Unreachable
 from stripe_sandbox.app import create_app
 from stripe_sandbox.config import SandboxConfig, SeedEndpoint, SeedPrice
 from stripe_sandbox.server import listen, server_for
+from stripe_sandbox.world.store import DatabaseUnusable
 
 HOST = "127.0.0.1"
+START_SECONDS = 10
+POLL_SECONDS = 0.005
 STOP_SECONDS = 5
 
 
@@ -35,7 +40,7 @@ class DevSandbox:
         webhook_secret: str,
         prices: Mapping[str, tuple[str, int]],
     ) -> None:
-        """Prepare it; `prices` are ids and US cents a month, by name."""
+        """Prepare it; `prices` are ids and US cents a month, by name. Raises `Unreachable` for a damaged file."""
         config = SandboxConfig(
             host=HOST,
             port=listener.getsockname()[1],
@@ -48,14 +53,27 @@ class DevSandbox:
             endpoints=(SeedEndpoint(url=webhook_url, secret=webhook_secret),),
             account_name="Billing demo",
         )
-        self._server = server_for(create_app(config))
+        try:
+            app = create_app(config)
+        except DatabaseUnusable as unusable:
+            raise Unreachable(f"{unusable} `billing dev --fresh` begins anew.") from None
+        self._server = server_for(app)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
 
-    def start(self) -> None:
-        """Begin to answer."""
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Answer from now on, and let what is under way end; raises `NotStarted`."""
         self._thread.start()
+        try:
+            self._wait()
+            yield
+        finally:
+            self._server.should_exit = True
+            self._thread.join(STOP_SECONDS)
 
-    def stop(self) -> None:
-        """Let what is under way end."""
-        self._server.should_exit = True
-        self._thread.join(STOP_SECONDS)
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise NotStarted("the sandbox could not be started")
+            time.sleep(POLL_SECONDS)
