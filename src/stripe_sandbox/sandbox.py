@@ -21,7 +21,7 @@ from stripe_sandbox.seeding import seed
 from stripe_sandbox.webhooks.delivery import Deliverer
 from stripe_sandbox.webhooks.retention import forget_old_events
 from stripe_sandbox.webhooks.settings import DeliverySettings
-from stripe_sandbox.world.clock import Clock
+from stripe_sandbox.world.clock import END_OF_TIME, Clock
 from stripe_sandbox.world.store import DatabaseUnusable
 from stripe_sandbox.world.world import World
 
@@ -29,8 +29,6 @@ _TICK_SECONDS: Final = 0.25
 _TICKS_TO_TIDYING: Final = 240
 _LONGEST_ADVANCE_DAYS: Final = 3_653
 """Ten years. All that falls due is done within the one call, and a daily plan renews on each of these days."""
-END_OF_TIME: Final = 32_503_680_000
-"""The year 3000, in seconds since 1970. Dates have four digits, and periods reach some years beyond now."""
 _logger: Final = logging.getLogger(__name__)
 
 

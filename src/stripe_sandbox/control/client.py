@@ -8,6 +8,7 @@ import msgspec
 from stripe_sandbox.api.faults import Fault
 from stripe_sandbox.control.messages import AttemptList, ClockState, FaultList, PayAnswer, Resent, Rolled
 from stripe_sandbox.resource import Resource
+from stripe_sandbox.timesteps import Step
 from stripe_sandbox.webhooks.attempts import Attempt, Counts
 from stripe_sandbox.webhooks.settings import DeliverySettings
 
@@ -109,8 +110,8 @@ class Control:
     def clock(self) -> ClockState:
         return self._call("GET", "/clock", ClockState)
 
-    def advance(self, seconds: int) -> ClockState:
-        return self._call("POST", "/clock/advance", ClockState, {"seconds": seconds})
+    def advance(self, seconds: int | None = None, *, step: Step | None = None) -> ClockState:
+        return self._call("POST", "/clock/advance", ClockState, {"seconds": seconds, "step": step})
 
     def reset(self) -> ClockState:
         return self._call("POST", "/reset", ClockState)

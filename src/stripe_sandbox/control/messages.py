@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from stripe_sandbox.api.faults import Fault
-from stripe_sandbox.sandbox import END_OF_TIME
 from stripe_sandbox.timesteps import Step
 from stripe_sandbox.webhooks.attempts import Attempt
+from stripe_sandbox.world.clock import END_OF_TIME
 
 
 class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -2,6 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
+
+END_OF_TIME: Final = 32_503_680_000
+"""The year 3000, in seconds since 1970. Dates have four digits, and periods reach some years beyond now."""
 
 
 class Clock:
