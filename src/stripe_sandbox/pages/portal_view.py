@@ -111,7 +111,7 @@ def _ending(world: World, session: Resource, row: Resource) -> Markup:
         buttons.append(button(f"{base}/resume", "Resume the plan", look="main", **named))
     if row["cancel_at"] is not None:
         buttons.append(button(f"{base}/keep", "Resume: do not cancel", look="main", **named))
-    elif portal.offers(world, session, "cancel"):
+    elif portal.offers(world, session, "cancel_at_period_end"):
         buttons.append(button(f"{base}/cancel_at_period_end", "Cancel at the end of the period", **named))
     if row["status"] in _PAUSABLE and portal.offers(world, session, "pause"):
         buttons.append(button(f"{base}/pause", "Pause", **named))

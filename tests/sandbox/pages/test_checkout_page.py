@@ -180,9 +180,9 @@ def test_what_no_button_sends_is_refused(visitor: Visitor, client: stripe.Stripe
 
 
 def test_hostile_names_stay_text(visitor: Visitor, client: stripe.StripeClient, box: SandboxServer) -> None:
-    """Markup in the names of products and customers, in emails and addresses, is shown and never run."""
+    """Markup in the names of products and customers and in addresses is shown and never run."""
     hostile = "<script>alert('x')</script>\"&"
-    buyer = client.v1.customers.create({"name": hostile, "email": hostile})
+    buyer = client.v1.customers.create({"name": hostile})
     session = client.v1.checkout.sessions.create(
         {
             "mode": "subscription",
@@ -198,9 +198,11 @@ def test_hostile_names_stay_text(visitor: Visitor, client: stripe.StripeClient, 
                     },
                 }
             ],
-            "success_url": "javascript:alert(1)",
+            "success_url": "http://shop.test/",
         }
     )
+    # The API refuses such an address; a file of before may hold one.
+    box.app.state.sandbox.world.rows("checkout.session")[session.id]["success_url"] = "javascript:alert(1)"
     page = visitor.open(str(session.url))
     assert hostile in page.text
     assert not page.all("script")
