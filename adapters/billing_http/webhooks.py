@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http import HTTPMethod
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.exceptions import ClientException, MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
@@ -34,7 +35,7 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
 
     @asgi("/v1/billing/webhooks", copy_scope=False)
     async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.get("method") != HTTPMethod.POST:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != HTTPMethod.POST:
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         body = await _read(receive)
         outcome = await use_case().execute(signature=_signature(scope), body=body)

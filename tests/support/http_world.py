@@ -59,6 +59,8 @@ class World:
     """One service over memory, and the hands to move it."""
 
     client: httpx.AsyncClient
+    app: RequestEnvelope
+    """What the client talks to."""
     store: MemoryStore
     stripe: MemoryStripe
     clock: MemoryClock
@@ -122,10 +124,12 @@ async def open_world() -> AsyncGenerator[World]:
         openapi_config=None,
     )
     view, new = await manage.create(email="ada@example.com", name="Ada")
-    transport = httpx.ASGITransport(app=RequestEnvelope(app), raise_app_exceptions=False)  # type: ignore[arg-type] # both are ASGI, each typed its own way
+    wrapped = RequestEnvelope(app)
+    transport = httpx.ASGITransport(app=wrapped, raise_app_exceptions=False)  # type: ignore[arg-type] # both are ASGI, each typed its own way
     async with httpx.AsyncClient(transport=transport, base_url="http://billing.test") as client:
         yield World(
             client=client,
+            app=wrapped,
             store=store,
             stripe=stripe,
             clock=clock,

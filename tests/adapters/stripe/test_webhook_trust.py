@@ -268,6 +268,38 @@ def test_no_header_gets_anything_but_the_ports_errors_out(header: str | None, bo
     assert outcome(reader_of(), header, body) in {"invalid_signature", "invalid_payload"} or genuine
 
 
+PARTS = st.sampled_from(
+    [
+        f"t={CREATED}",
+        f"v1={V1}",
+        f"v0={V1}",
+        f"v1={'0' * 64}",
+        f"v1={V1[:-1]}",
+        f"t={CREATED - 1}",
+        f"v1={V1}=",
+        "v1",
+        "",
+    ]
+)
+
+
+@given(parts=st.lists(PARTS, max_size=5))
+@example(parts=[f"t={CREATED}", f"v1={V1}"])
+def test_stripes_library_believes_whatever_is_believed_here(parts: list[str]) -> None:
+    """A check of our own must never be the more trusting one, nor refuse what Stripe itself sends."""
+    header = ",".join(parts)
+    ours = outcome(reader_of(), header, BODY) == "customer.subscription.updated"
+    try:
+        theirs: bool = stripe.WebhookSignature.verify_header(  # pyright: ignore[reportUnknownMemberType] - no annotation
+            BODY.decode(), header, SECRET
+        )
+    except stripe.SignatureVerificationError:
+        theirs = False
+
+    assert theirs or not ours
+    assert ours or not (theirs and parts.count(f"t={CREATED}") == 1 and f"v1={V1}" in parts and len(parts) == 2)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),

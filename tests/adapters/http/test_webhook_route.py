@@ -1,0 +1,106 @@
+"""The webhooks' route, which reads its requests itself: what comes in pieces, too late, too large or not at all."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from billing.events import Unhandled
+from billing_http import webhooks
+from support.domain_things import delivery
+from support.http_world import World
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/v1/billing/webhooks"
+
+
+@pytest.fixture(autouse=True)
+def _an_event_for_nobody(world: World) -> None:
+    """Have every body read as an event of no interest."""
+    world.reader.answer = delivery("evt_1", Unhandled(reason="nothing for us"))
+
+
+async def pieces(*parts: bytes) -> AsyncGenerator[bytes]:
+    """Send a body in these pieces."""
+    for part in parts:
+        await asyncio.sleep(0)
+        yield part
+
+
+async def test_a_body_in_pieces_is_put_together(world: World) -> None:
+    """Whatever the network cut up arrives as it was sent."""
+    answer = await world.client.post(PATH, content=pieces(b'{"id": ', b"", b'"evt_1"}'))
+    assert (answer.status_code, answer.json()) == (200, {"outcome": "ignored"})
+    assert answer.headers["content-type"] == "application/json"
+    assert world.reader.seen == [(None, b'{"id": "evt_1"}')]
+
+
+async def test_an_empty_body_is_read_as_such(world: World) -> None:
+    """It is the reader who refuses it."""
+    await world.client.post(PATH)
+    assert world.reader.seen == [(None, b"")]
+
+
+async def test_a_body_that_grows_too_large_is_cut_off(world: World) -> None:
+    """One that does not say its length is refused as soon as it is too long, and the rest is not waited for."""
+    sent: list[int] = []
+
+    async def endless() -> AsyncGenerator[bytes]:
+        while len(sent) < 1000:
+            sent.append(1)
+            yield b"x" * 65536
+
+    answer = await world.client.post(PATH, content=endless())
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert len(sent) < 20
+    assert world.reader.seen == []
+
+
+async def test_a_body_that_does_not_arrive_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends a head and then nothing does not hold the request for ever."""
+    monkeypatch.setattr(webhooks, "BODY_SECONDS", 0.05)
+
+    async def silence() -> AsyncGenerator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await world.client.post(PATH, content=silence())
+    assert (answer.status_code, answer.json()["code"]) == (408, "body_timeout")
+    assert world.reader.seen == []
+
+
+async def test_a_caller_who_hangs_up_is_not_read(world: World) -> None:
+    """Half an event is no event, and a caller who left is nothing to log."""
+    messages: list[Any] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "raw_path": PATH.encode(),
+        "headers": [],
+        "root_path": "",
+    }
+    app: Any = world.app
+    await app({**scope, "query_string": b"", "http_version": "1.1", "scheme": "http"}, receive, send)
+    assert sent[0]["status"] == 400
+    assert world.reader.seen == []
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD"])
+async def test_only_post_is_taken(world: World, method: str) -> None:
+    """Every other method is told so, and what would be taken."""
+    answer = await world.client.request(method, PATH)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
