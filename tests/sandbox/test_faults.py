@@ -1,14 +1,18 @@
 """Every fault of the API, as the official SDK meets it."""
 
+import asyncio
 import time
 
 import httpx
 import pytest
 import stripe
 
+from stripe_sandbox.api.dispatch import Request
 from stripe_sandbox.api.faults import Fault
 from stripe_sandbox.control.client import ControlError
-from stripe_sandbox.testing import SandboxServer
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.testing import SandboxConfig, SandboxServer
+from stripe_sandbox.world.clock import Clock
 
 
 @pytest.mark.parametrize(
@@ -93,3 +97,37 @@ def test_faults_can_be_added_and_cleared(client: stripe.StripeClient, box: Sandb
     assert client.v1.customers.list().data == []
     with pytest.raises(ControlError):
         box.control.add_fault(Fault(kind="not_json", status=200))
+
+
+def test_a_fault_is_not_used_up_by_what_it_cannot_change(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A key in use waits for a request with a key, and a stored 500 for one that is no repetition."""
+    kept = client.v1.customers.create({"name": "Ada"}, {"idempotency_key": "k"})
+    box.control.set_faults(Fault(kind="key_in_use"))
+    client.v1.customers.list()
+    assert len(box.control.faults().faults) == 1
+    with pytest.raises(stripe.APIError):
+        client.v1.customers.create({"name": "Eve"}, {"idempotency_key": "e"})
+    assert box.control.faults().faults == []
+    box.control.set_faults(Fault(kind="stored_500"))
+    assert client.v1.customers.create({"name": "Ada"}, {"idempotency_key": "k"}).id == kept.id
+    assert len(box.control.faults().faults) == 1
+    with pytest.raises(stripe.APIError):
+        client.v1.customers.create({"name": "Ada"}, {"idempotency_key": "new"})
+    assert box.control.faults().faults == []
+
+
+def test_the_rate_limit_counts_by_operation() -> None:
+    """Two objects of a kind share a limit, whatever their ids look like; another operation has its own."""
+    now = 1_800_000_000.0
+    sandbox = Sandbox(SandboxConfig(), Clock(lambda: now))
+    sandbox.faults.replace([Fault(kind="rate_limit", per_second=1)])
+
+    def status_of(path: str) -> int:
+        headers = {"authorization": f"Bearer {sandbox.config.api_key}"}
+        request = Request(method="GET", path=path, query="", headers=headers, body=b"")
+        return asyncio.run(sandbox.dispatcher.answer(request)).status
+
+    paths = ("/v1/products/gold", "/v1/products/prod_1silver", "/v1/products")
+    assert [status_of(path) for path in paths] == [404, 429, 200]
+    now += 1
+    assert status_of("/v1/products/prod_1silver") == 404

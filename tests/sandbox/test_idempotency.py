@@ -8,7 +8,10 @@ import pytest
 import stripe
 
 from stripe_sandbox.api.faults import Fault
-from stripe_sandbox.testing import SandboxServer
+from stripe_sandbox.api.idempotency import IdempotencyKeys, Stored
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.testing import SandboxConfig, SandboxServer
+from stripe_sandbox.world.clock import Clock
 
 
 def post(box: SandboxServer, key: str, body: str = "name=Ada", path: str = "/v1/customers") -> httpx.Response:
@@ -110,3 +113,26 @@ def test_a_key_is_forgotten_after_a_reset(box: SandboxServer) -> None:
     first = post(box, "k").json()["id"]
     box.control.reset()
     assert post(box, "k").json()["id"] != first
+
+
+def test_the_order_of_parameters_is_no_difference(box: SandboxServer) -> None:
+    """The same parameters in another order, also within a group, are the same request."""
+    headers = {"Authorization": f"Bearer {box.api_key}", "Idempotency-Key": "k"}
+    bodies = ("name=Ada&metadata[a]=1&metadata[b]=2", "metadata[b]=2&metadata[a]=1&name=Ada")
+    answers = [httpx.post(f"{box.url}/v1/customers", content=body, headers=headers) for body in bodies]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
+def test_keys_are_forgotten_in_time() -> None:
+    """What is older than a day does not pile up: each new key makes room."""
+    wall = 1_800_000_000.0
+    sandbox = Sandbox(SandboxConfig(), Clock(lambda: wall))
+    keys = IdempotencyKeys(sandbox.world)
+    for day in range(3):
+        wall = 1_800_000_000.0 + day * 90_000
+        for number in range(50):
+            keys.store(f"{day}-{number}", "POST", "/v1/customers", {}, Stored(200, b"{}", "req_1"))
+    kept = list(sandbox.world.rows("idempotency"))
+    assert all(key.startswith("2-") for key in kept)
+    assert len(kept) == 50

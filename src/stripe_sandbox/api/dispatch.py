@@ -12,7 +12,7 @@ from typing import Any, Final
 from stripe_sandbox.api import versions
 from stripe_sandbox.api.errors import STUMBLED, ApiError, unrecognized_url
 from stripe_sandbox.api.expand import expand
-from stripe_sandbox.api.faults import NOT_JSON, SERVER_ERROR, Fault, Faults, too_many
+from stripe_sandbox.api.faults import NOT_JSON, SERVER_ERROR, Fault, Faults, Kind, too_many
 from stripe_sandbox.api.forms import decode_form
 from stripe_sandbox.api.idempotency import IdempotencyKeys, Stored, in_use
 from stripe_sandbox.api.operation import Call, Operation
@@ -83,25 +83,33 @@ class Dispatcher:
         self._authenticate(request)
         version = versions.check(request.headers.get("stripe-version") or self._world.config.api_version)
         headers["Stripe-Version"] = version
-        self._faults.check_rate(request.method, request.path, _endpoint(request))
-        fault = self._faults.take(request.method, request.path)
-        if (early := _early(fault, headers)) is not None:
-            return early
         found = route(request.method, request.path, version)
         if found is None:
             raise unrecognized_url(request.method, request.path)
+        self._faults.check_rate(request.method, request.path, f"{request.method} {found[0].path}")
+        raw = decode_form(request.query if request.method in _WITHOUT_BODY else _text(request.body))
+        key = (request.headers.get("idempotency-key") or None) if request.method == "POST" else None
+        fault = self._faults.take(request.method, request.path, spared=self._spared(key))
+        if (early := _early(fault, headers)) is not None:
+            return early
         exchange = _Exchange(
             request=request,
             request_id=request_id,
             headers=headers,
             operation=found[0],
             target=found[1],
-            raw=decode_form(request.query if request.method in _WITHOUT_BODY else _text(request.body)),
+            raw=raw,
             version=version,
-            key=(request.headers.get("idempotency-key") or None) if request.method == "POST" else None,
+            key=key,
             fault=fault,
         )
         return await self._once(exchange)
+
+    def _spared(self, key: str | None) -> frozenset[Kind]:
+        """The faults that would change nothing about a request, and are not used up by it."""
+        if key is None:
+            return frozenset({"key_in_use"})
+        return frozenset({"stored_500"} if self._keys.knows(key) else ())
 
     async def _once(self, exchange: _Exchange) -> Answer:
         """Run it, under its idempotency key if it has one: the first result stands."""
@@ -174,11 +182,6 @@ def _api_key(header: str) -> str:
         except (binascii.Error, UnicodeDecodeError):
             return ""
     return rest.strip() if scheme.lower() == "bearer" else ""
-
-
-def _endpoint(request: Request) -> str:
-    """Rate limits count by kind of resource: the path without its ids."""
-    return " ".join([request.method, *(part for part in request.path.split("/") if "_1" not in part)])
 
 
 def _text(body: bytes) -> str:

@@ -1,7 +1,7 @@
 """Faults of the API on demand: what Stripe and the network do on a bad day."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -64,8 +64,9 @@ class Faults:
         fault = self._take(method, path, lambda kind: kind == "latency")
         return 0.0 if fault is None else fault.latency_seconds
 
-    def take(self, method: str, path: str) -> Fault | None:
-        return self._take(method, path, lambda kind: kind not in {"latency", "rate_limit"})
+    def take(self, method: str, path: str, *, spared: Collection[Kind] = ()) -> Fault | None:
+        """The first fault that strikes, but for the kinds that this request is spared."""
+        return self._take(method, path, lambda kind: kind not in {"latency", "rate_limit", *spared})
 
     def _take(self, method: str, path: str, wanted: Callable[[str], bool]) -> Fault | None:
         for fault in self.active:

@@ -1,16 +1,22 @@
 """Idempotency keys: https://docs.stripe.com/api/idempotent_requests."""
 
 import hashlib
+from itertools import islice
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.resource import Resource
-from stripe_sandbox.resource import encode as encode_json
 from stripe_sandbox.world.world import World
 
 _TABLE: Final = "idempotency"
 _KEPT_SECONDS: Final = 24 * 3_600
 _LONGEST: Final = 255
+_TIDIED_AT_ONCE: Final = 8
+
+
+_sorted: Final = msgspec.json.Encoder(order="deterministic")
 
 
 class Stored(NamedTuple):
@@ -46,10 +52,14 @@ class IdempotencyKeys:
 
     def _fresh(self, key: str) -> Resource | None:
         row = self._world.rows(_TABLE).get(key)
-        if row is not None and row["at"] < self._world.clock.wall() - _KEPT_SECONDS:
-            self._world.store.remove(_TABLE, key)
-            return None
-        return row
+        return None if row is None or self._is_over(row) else row
+
+    def _is_over(self, row: Resource) -> bool:
+        return bool(row["at"] < self._world.clock.wall() - _KEPT_SECONDS)
+
+    def knows(self, key: str) -> bool:
+        """Whether a request with this key is a repetition."""
+        return self._fresh(key) is not None
 
     def store(self, key: str, method: str, path: str, params: dict[str, Any], result: Stored) -> None:
         row: Resource = {
@@ -59,7 +69,16 @@ class IdempotencyKeys:
             "request_id": result.request_id,
             "at": self._world.clock.wall(),
         }
+        self._world.store.remove(_TABLE, key)
         self._world.store.put(_TABLE, key, row)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Forget the oldest keys that are over; each new one pays for a few."""
+        table = self._world.rows(_TABLE)
+        for key in list(islice(table, _TIDIED_AT_ONCE)):
+            if self._is_over(table[key]):
+                self._world.store.remove(_TABLE, key)
 
     def forget(self, key: str) -> None:
         """The request is over; if no result was stored, the key may be used again."""
@@ -76,4 +95,4 @@ def in_use(key: str) -> ApiError:
 
 
 def _fingerprint(method: str, path: str, params: dict[str, Any]) -> str:
-    return hashlib.sha256(encode_json([method, path, params])).hexdigest()
+    return hashlib.sha256(_sorted.encode([method, path, params])).hexdigest()

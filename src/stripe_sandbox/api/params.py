@@ -17,6 +17,8 @@ _METADATA_KEY: Final = 40
 _METADATA_VALUE: Final = 500
 _INTEGER: Final = re.compile(r"^-?[0-9]{1,19}$")
 _MOST: Final = 2**63 - 1
+_URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s/]\S*$")
+_EMAIL: Final = re.compile(r"^[^@\s]+@[^@\s]+$")
 _INDEX: Final = re.compile(r"^[0-9]{1,9}$")
 _LAST_MOMENT: Final = 253_402_300_799
 """The end of the year 9999."""
@@ -62,6 +64,31 @@ def integer(*, least: int | None = None, most: int | None = None) -> Check:
 def moment() -> Check:
     """A time in whole seconds since 1970, up to the year 9999."""
     return integer(least=0, most=_LAST_MOMENT)
+
+
+def url(*, clearable: bool = True) -> Check:
+    """An address with its scheme, which need not be of the web: an app's own may be meant."""
+    plain = text(clearable=clearable)
+
+    def check(value: Any, name: str) -> str | None:
+        word: str | None = plain(value, name)
+        if word is not None and not _URL.match(word):
+            raise ApiError("Not a valid URL", code="url_invalid", param=name)
+        return word
+
+    return check
+
+
+def email(*, longest: int = 512, clearable: bool = True) -> Check:
+    plain = text(longest=longest, clearable=clearable)
+
+    def check(value: Any, name: str) -> str | None:
+        word: str | None = plain(value, name)
+        if word is not None and not _EMAIL.match(word):
+            raise ApiError(f"Invalid email address: {word[:80]}", code="email_invalid", param=name)
+        return word
+
+    return check
 
 
 def boolean() -> Check:
@@ -235,6 +262,16 @@ def group(
 def ignored(*names: str) -> dict[str, Check]:
     """Parameters that are accepted as Stripe accepts them and change nothing here."""
     return dict.fromkeys(names, anything())
+
+
+def unsupported(*names: str) -> dict[str, Check]:
+    """Parameters of Stripe's that mean so much that to ignore them would mislead."""
+
+    def check(value: Any, name: str) -> Any:
+        del value
+        raise ApiError(f"The sandbox does not do this parameter of Stripe's: {name}.", param=name)
+
+    return dict.fromkeys(names, check)
 
 
 EXPAND: Final[Mapping[str, Check]] = {"expand": array(text(clearable=False), most=20)}

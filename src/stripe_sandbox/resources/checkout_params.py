@@ -7,6 +7,8 @@ from stripe_sandbox.api.params import (
     array,
     boolean,
     choice,
+    clearable,
+    email,
     group,
     ignored,
     integer,
@@ -14,8 +16,10 @@ from stripe_sandbox.api.params import (
     moment,
     text,
     time_range,
+    unsupported,
+    url,
 )
-from stripe_sandbox.resources.common import MOST_QUANTITY
+from stripe_sandbox.resources.common import LOCALES, MOST_QUANTITY
 from stripe_sandbox.resources.prices import AMOUNT, INTERVALS
 
 _PRICE_DATA: Final = group(
@@ -29,6 +33,9 @@ _PRICE_DATA: Final = group(
             "description",
             "images",
             "metadata",
+            "tax_code",
+            "tax_details",
+            "unit_label",
         ),
     ),
     recurring=group(required=("interval",), interval=choice(*INTERVALS), interval_count=integer(least=1)),
@@ -49,6 +56,7 @@ _SUBSCRIPTION_DATA: Final = group(
     unused=(
         "application_fee_percent",
         "billing_cycle_anchor",
+        "billing_cycle_anchor_config",
         "default_tax_rates",
         "invoice_settings",
         "on_behalf_of",
@@ -60,12 +68,12 @@ _SUBSCRIPTION_DATA: Final = group(
 CREATE: Final = {
     "allow_promotion_codes": boolean(),
     "billing_address_collection": choice("auto", "required"),
-    "cancel_url": text(),
+    "cancel_url": url(),
     "client_reference_id": text(longest=200, clearable=False),
     "currency": text(),
     "customer": text(clearable=False),
     "customer_creation": choice("always", "if_required"),
-    "customer_email": text(longest=800, clearable=False),
+    "customer_email": email(longest=800, clearable=False),
     "expires_at": moment(),
     "line_items": array(
         group(
@@ -80,13 +88,14 @@ CREATE: Final = {
             ),
         )
     ),
-    "locale": text(longest=10),
+    "locale": clearable(choice(*LOCALES)),
     "metadata": metadata(),
     "mode": choice("payment", "setup", "subscription"),
     "payment_method_collection": choice("always", "if_required"),
+    "return_url": url(),
     "submit_type": choice("auto", "book", "donate", "pay", "subscribe"),
     "subscription_data": _SUBSCRIPTION_DATA,
-    "success_url": text(clearable=False),
+    "success_url": url(clearable=False),
     "ui_mode": text(clearable=False),
     **ignored(
         "adaptive_pricing",
@@ -115,7 +124,6 @@ CREATE: Final = {
         "permissions",
         "phone_number_collection",
         "redirect_on_completion",
-        "return_url",
         "saved_payment_method_options",
         "setup_intent_data",
         "shipping_address_collection",
@@ -123,6 +131,10 @@ CREATE: Final = {
         "tax_id_collection",
         "wallet_options",
     ),
+}
+UPDATE: Final = {
+    "metadata": metadata(),
+    **unsupported("collected_information", "line_items", "payment_intent_data", "shipping_options"),
 }
 LIST: Final = {
     **PAGE,

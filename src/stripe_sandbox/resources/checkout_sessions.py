@@ -6,14 +6,14 @@ from stripe_sandbox.api import versions
 from stripe_sandbox.api.errors import ApiError, missing_parameter
 from stripe_sandbox.api.lists import equal, page_of, page_within, within
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import PAGE, metadata
+from stripe_sandbox.api.params import PAGE
 from stripe_sandbox.billing import checkout
 from stripe_sandbox.billing.periods import HOUR_SECONDS
 from stripe_sandbox.billing.prices import must_differ, must_match
 from stripe_sandbox.objects.checkout import checkout_session
 from stripe_sandbox.resource import Resource, part
 from stripe_sandbox.resources.checkout_lines import line_items, line_of
-from stripe_sandbox.resources.checkout_params import CREATE, LIST
+from stripe_sandbox.resources.checkout_params import CREATE, LIST, UPDATE
 from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer, merge_metadata, trial_until
 from stripe_sandbox.world.world import World
 
@@ -184,7 +184,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         params=LIST,
     ),
     operation("GET", "/v1/checkout/sessions/{id}", _retrieve),
-    operation("POST", "/v1/checkout/sessions/{id}", _update, params={"metadata": metadata()}),
+    operation("POST", "/v1/checkout/sessions/{id}", _update, params=UPDATE),
     operation("POST", "/v1/checkout/sessions/{id}/expire", _expire),
     operation("GET", "/v1/checkout/sessions/{id}/line_items", _list_line_items, params={**PAGE}),
 )

@@ -7,6 +7,12 @@ from stripe_sandbox.billing.periods import DAY_SECONDS
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
 
+_LOCALES: Final = (
+    "auto bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hi-IN hr hu id it ja ko lt lv ms mt nb nl pl pt "
+    "pt-BR ro ru sk sl sv th tr vi zh zh-HK zh-TW"
+)
+LOCALES: Final = tuple(_LOCALES.split())
+"""The languages of Stripe's pages; the sandbox's speak English."""
 MOST_QUANTITY: Final = 999_999
 _LONGEST_TRIAL_DAYS: Final = 730
 

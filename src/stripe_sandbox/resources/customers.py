@@ -10,6 +10,7 @@ from stripe_sandbox.api.params import (
     array,
     choice,
     clearable,
+    email,
     group,
     ignored,
     integer,
@@ -39,7 +40,7 @@ _FIELDS: Final = {
     "balance": integer(),
     "business_name": text(),
     "description": text(),
-    "email": text(longest=512),
+    "email": email(),
     "individual_name": text(),
     "invoice_prefix": text(),
     "invoice_settings": group(

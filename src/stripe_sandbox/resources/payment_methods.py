@@ -4,7 +4,7 @@ from typing import Final
 
 from stripe_sandbox.api.lists import equal, page_of
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import PAGE, text
+from stripe_sandbox.api.params import PAGE, ignored, text
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
 
@@ -18,6 +18,11 @@ def _list(world: World, call: Call) -> Resource:
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    operation("GET", "/v1/payment_methods", _list, params={**PAGE, "customer": text(), "type": text()}),
+    operation(
+        "GET",
+        "/v1/payment_methods",
+        _list,
+        params={**PAGE, "customer": text(), "type": text(), **ignored("allow_redisplay", "customer_account")},
+    ),
     operation("GET", "/v1/payment_methods/{id}", _retrieve),
 )

@@ -5,11 +5,23 @@ from typing import Any, Final, cast
 from stripe_sandbox.api.errors import ApiError, missing_parameter
 from stripe_sandbox.api.lists import equal, page_of
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import PAGE, array, boolean, choice, group, ignored, integer, metadata, text
+from stripe_sandbox.api.params import (
+    PAGE,
+    array,
+    boolean,
+    choice,
+    clearable,
+    group,
+    ignored,
+    integer,
+    metadata,
+    text,
+    url,
+)
 from stripe_sandbox.billing.portal import CONFIGURATION
 from stripe_sandbox.objects.portal import portal_configuration, portal_session
 from stripe_sandbox.resource import Resource, part, snapshot
-from stripe_sandbox.resources.common import assign, fresh_metadata, live_customer, merge_metadata
+from stripe_sandbox.resources.common import LOCALES, assign, fresh_metadata, live_customer, merge_metadata
 from stripe_sandbox.world.world import World
 
 _FLOWS: Final = (
@@ -142,7 +154,7 @@ _FEATURES: Final = group(
         enabled=boolean(),
         mode=choice("at_period_end", "immediately"),
         proration_behavior=choice("always_invoice", "create_prorations", "none"),
-        cancellation_reason=group(enabled=boolean(), options=array(text())),
+        cancellation_reason=group(enabled=boolean(), options=array(text()), unused=("feedback_options",)),
     ),
     subscription_pause=group(enabled=boolean(), unused=("duration",)),
     subscription_update=group(
@@ -161,7 +173,7 @@ _FEATURES: Final = group(
 )
 _CONFIGURATION: Final = {
     "business_profile": group(headline=text(), privacy_policy_url=text(), terms_of_service_url=text()),
-    "default_return_url": text(),
+    "default_return_url": url(),
     "features": _FEATURES,
     "metadata": metadata(),
     "name": text(),
@@ -200,8 +212,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             "configuration": text(clearable=False),
             "customer": text(clearable=False),
             "flow_data": _FLOW,
-            "locale": text(longest=10),
-            "return_url": text(),
+            "locale": clearable(choice(*LOCALES)),
+            "return_url": url(),
             **ignored("after_expiration", "customer_account", "on_behalf_of"),
         },
     ),

@@ -16,6 +16,7 @@ from stripe_sandbox.api.params import (
     metadata,
     text,
     time_range,
+    unsupported,
 )
 from stripe_sandbox.objects.catalogue import plan_of, price, recurring
 from stripe_sandbox.objects.subscription import items_of
@@ -31,6 +32,7 @@ _LONGEST: Final = {"day": 1_095, "week": 156, "month": 36, "year": 3}
 _MOST_AMOUNT: Final = 99_999_999_999
 AMOUNT: Final = integer(least=0, most=_MOST_AMOUNT)
 _RECURRING: Final = group(
+    unsupported("meter"),
     required=("interval",),
     interval=choice(*INTERVALS),
     interval_count=integer(least=1),
@@ -207,6 +209,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             "recurring": _RECURRING,
             "unit_amount": AMOUNT,
             "unit_amount_decimal": text(clearable=False),
+            **unsupported("currency_options", "custom_unit_amount", "tiers", "tiers_mode", "transform_quantity"),
         },
     ),
     operation(
@@ -220,10 +223,12 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             "currency": text(),
             "lookup_keys": array(text(), most=10),
             "product": text(),
-            "recurring": group(interval=choice(*INTERVALS), usage_type=choice("licensed", "metered")),
+            "recurring": group(
+                unsupported("meter"), interval=choice(*INTERVALS), usage_type=choice("licensed", "metered")
+            ),
             "type": choice("one_time", "recurring"),
         },
     ),
     operation("GET", "/v1/prices/{id}", _retrieve),
-    operation("POST", "/v1/prices/{id}", _update, params={**_SHARED}),
+    operation("POST", "/v1/prices/{id}", _update, params={**_SHARED, **unsupported("currency_options")}),
 )

@@ -16,6 +16,7 @@ from stripe_sandbox.api.params import (
     moment,
     text,
     time_range,
+    unsupported,
 )
 from stripe_sandbox.resources.common import MOST_QUANTITY
 
@@ -83,6 +84,7 @@ _ITEM: Final = {
     "price": text(clearable=False),
     "quantity": integer(least=0, most=MOST_QUANTITY),
     **ignored("billing_thresholds", "discounts", "tax_rates"),
+    **unsupported("current_trial", "plan", "price_data"),
 }
 CREATE: Final = {
     **_SHARED,

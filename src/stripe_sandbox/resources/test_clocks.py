@@ -5,7 +5,7 @@ from typing import Final
 from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.api.lists import page_of
 from stripe_sandbox.api.operation import Call, Operation, operation
-from stripe_sandbox.api.params import PAGE, integer, text
+from stripe_sandbox.api.params import PAGE, integer, text, unsupported
 from stripe_sandbox.billing.periods import DAY_SECONDS, period_end
 from stripe_sandbox.billing.schedule import run_due
 from stripe_sandbox.objects.account import test_clock
@@ -92,7 +92,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/v1/test_helpers/test_clocks",
         _create,
         required=("frozen_time",),
-        params={"frozen_time": _FROZEN, "name": text(longest=300)},
+        params={"frozen_time": _FROZEN, "name": text(longest=300), **unsupported("customer")},
     ),
     operation("GET", "/v1/test_helpers/test_clocks", _list, params={**PAGE}),
     operation("GET", "/v1/test_helpers/test_clocks/{id}", _retrieve),

@@ -11,6 +11,7 @@ from stripe_sandbox.api.params import PAGE, array, boolean, clearable, ignored, 
 from stripe_sandbox.objects.account import webhook_endpoint
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.resources.common import assign, deleted, fresh_metadata, merge_metadata
+from stripe_sandbox.resources.event_types import EVENT_TYPES
 from stripe_sandbox.world.world import World
 
 ENDPOINT: Final = "webhook_endpoint"
@@ -53,8 +54,15 @@ def _url(url: str) -> str:
 
 
 def _events(names: list[str]) -> list[str]:
+    """Full names, or a star for all: who asks for a misspelt event would wait for it in vain."""
     if not names:
         raise ApiError("You must provide at least one event to enable.", param="enabled_events")
+    for index, name in enumerate(names):
+        if name != "*" and name not in EVENT_TYPES:
+            raise ApiError(
+                f"Invalid enabled_events[{index}]: there is no event type {name[:80]}.",
+                param=f"enabled_events[{index}]",
+            )
     return names
 
 
