@@ -21,10 +21,12 @@ class Delivery(NamedTuple):
 
     @property
     def signature(self) -> str:
+        """The `Stripe-Signature` header, as `construct_event` takes it; empty without one."""
         return self.headers.get("Stripe-Signature", "")
 
     @property
     def event(self) -> Resource:
+        """The body as an object; raises `msgspec.DecodeError` for what is none."""
         return decode(self.body)
 
 
@@ -56,16 +58,19 @@ class WebhookInbox:
             return self._answers.pop(0) if self._answers else _OK
 
     def clear(self) -> None:
+        """Forget what has arrived, and the answers that were planned."""
         with self._lock:
             self.deliveries.clear()
             self._answers.clear()
 
     @property
     def events(self) -> list[Resource]:
+        """The events that have arrived, in their order."""
         return [delivery.event for delivery in list(self.deliveries)]
 
     @property
     def types(self) -> list[str]:
+        """Their types alone."""
         return [event["type"] for event in self.events]
 
     def wait_for(self, count: int, *, seconds: float = 10.0) -> list[Delivery]:

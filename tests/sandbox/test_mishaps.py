@@ -1,5 +1,6 @@
 """What goes wrong is said, and half a request does nothing."""
 
+import asyncio
 import logging
 import socket
 import time
@@ -10,7 +11,8 @@ import pytest
 import stripe
 
 from stripe_sandbox.mount import MOST_BODY_BYTES
-from stripe_sandbox.testing import SandboxServer
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.testing import SandboxConfig, SandboxServer
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
@@ -35,6 +37,24 @@ def test_what_nobody_foresaw_is_told_and_logged(box: SandboxServer, caplog: pyte
     assert "ZeroDivisionError: 7 over nothing" in told.json()["error"]["message"]
     assert (shown.status_code, "ZeroDivisionError" in shown.text, "<h1>" in shown.text) == (500, True, True)
     assert [record.exc_info is not None for record in caplog.records] == [True, True]
+
+
+async def test_time_goes_on_after_a_defect(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """When passing time fails it is logged, once for the same error over and over, and tried again."""
+    sandbox = Sandbox(SandboxConfig())
+    passed = asyncio.Event()
+    failures = iter(range(3))
+
+    def pass_time() -> int:
+        if next(failures, None) is not None:
+            raise ZeroDivisionError("over nothing")
+        passed.set()
+        return 0
+
+    monkeypatch.setattr(sandbox, "pass_time", pass_time)
+    async with sandbox.running():
+        await asyncio.wait_for(passed.wait(), 20)
+    assert [record.getMessage() for record in caplog.records] == ["Time could not pass"]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/control/reset", 405), ("/a/b/c", 404)])

@@ -82,6 +82,7 @@ def outlook(row: Resource) -> tuple[Child, ...]:
 
 
 def changes(world: World, session: Resource, row: Resource) -> Markup | None:
+    """A button for each price that the plan can change to; nothing where there is none."""
     prices = portal.other_prices(world, row, session)
     if not prices or not portal.offers(world, session, "change_price") or row["status"] == "paused":
         return None
@@ -122,6 +123,7 @@ def _ending(world: World, session: Resource, row: Resource) -> Markup:
 
 
 def card_form(world: World, session: Resource, rows: list[Resource]) -> Markup:
+    """The card that is charged, and a form for another."""
     current = _current_card(world, session, rows)
     now = (
         f"{current.label}, ending in {current.number[-4:]}."
