@@ -39,6 +39,7 @@ def test_what_nobody_foresaw_is_told_and_logged(box: SandboxServer, caplog: pyte
     assert [record.exc_info is not None for record in caplog.records] == [True, True]
 
 
+@pytest.mark.anyio
 async def test_time_goes_on_after_a_defect(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """When passing time fails it is logged, once for the same error over and over, and tried again."""
     sandbox = Sandbox(SandboxConfig())
@@ -75,7 +76,7 @@ def test_a_wrong_field_is_named(box: SandboxServer) -> None:
     """The refusal of a control call says which field is wrong."""
     told = httpx.post(f"{box.url}/_sandbox/clock/advance", json={"seconds": "soon"})
     assert told.status_code == 400
-    assert "Expected `int`" in told.json()["error"]["message"]
+    assert "Expected `int" in told.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/_sandbox/clock/advance"])

@@ -30,10 +30,10 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Strikes paths that begin so."""
     count: Annotated[int, msgspec.Meta(ge=1)] | None = 1
     """How many requests it strikes; null: all until it is removed. A `rate_limit` is never used up."""
-    latency_seconds: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    latency_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 1.0
     should_retry: bool | None = None
     """The `Stripe-Should-Retry` header of `too_many_requests`; null: none."""
-    retry_after_seconds: int | None = None
+    retry_after_seconds: Annotated[int, msgspec.Meta(ge=0)] | None = None
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 502
     """The status of `not_json`."""
     per_second: Annotated[int, msgspec.Meta(ge=1)] = 25

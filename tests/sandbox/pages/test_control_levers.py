@@ -86,7 +86,10 @@ def test_faults_are_set_and_cleared(visitor: Visitor, box: SandboxServer) -> Non
     assert box.control.faults().faults == []
 
 
-@pytest.mark.parametrize("fields", [{"kind": "meteor"}, {"count": "0"}, {"status": "200"}, {"latency_seconds": "-1"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "meteor"}, {"count": "0"}, {"status": "200"}, {"latency_seconds": "-1"}, {"latency_seconds": "601"}],
+)
 def test_a_fault_that_cannot_be_is_refused(visitor: Visitor, box: SandboxServer, fields: dict[str, str]) -> None:
     """A fault out of its range answers 400 and is not set."""
     assert visitor.press(visitor.open("/"), "Set this fault", **fields).status_code == 400
