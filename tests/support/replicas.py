@@ -18,7 +18,7 @@ import httpx
 from billing_service.cli.accounts import manage_in
 from billing_service.settings import read_database_settings
 from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint
-from stripe_sandbox.webhooks.delivery import Attempt
+from stripe_sandbox.webhooks.attempts import Attempt
 from support.histories import Histories, Subscriber, stripe_get, wait_until_converged
 from support.postgres_nodes import fetch
 from support.service import PRICES, WEBHOOK_SECRET, Customer, Service, World, free_port, run_billing, settings_of

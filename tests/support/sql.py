@@ -65,6 +65,15 @@ def _decide(loaded: Loaded, deliveries: Sequence[Delivery]) -> tuple[Changes, Se
     return ledger.close(), outcomes
 
 
+async def blocked(database: SqlDatabase) -> None:
+    """Wait until a connection waits for a lock."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(60):
+        # The server tells nobody, so it is asked again and again.
+        while await database.read(lambda connection: connection.execute(waiting).scalar_one()) == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def count(database: SqlDatabase, table: str) -> int:
     """Count a table's rows."""
     statement = text(f"SELECT count(*) FROM {table}")  # noqa: S608 - a test's own word

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from threading import Thread
 from urllib.parse import parse_qs
 
 import pytest
@@ -16,10 +15,9 @@ from sqlalchemy import Connection, text
 
 from billing.errors import StoreUnavailable
 from billing.events import Delivery
-from billing.idempotency import Outcome
 from billing.identifiers import AccountId
 from billing.plans import Tier
-from billing.ports import Changes, Claims, DecidedEvent, Loaded
+from billing.ports import Changes, Claims
 from billing_memory import NOON
 from billing_sql import DatabaseUnusable, SqlAccounts, SqlDatabase, SqlTransactions
 from billing_sql.addresses import PostgresAddress, parse_address
@@ -34,7 +32,7 @@ from support.contracts import (
     subscription,
     subscription_id,
 )
-from support.sql import PATIENT, QUICK, Open, add, count, deliver, deliver_locked, write_from_processes
+from support.sql import PATIENT, QUICK, Open, add, blocked, count, deliver, deliver_locked, write_from_processes
 
 pytestmark = pytest.mark.anyio
 
@@ -235,15 +233,6 @@ async def test_an_owner_that_appears_behind_the_locks(postgres_url: str, open_da
     assert loaded.subscriptions == {held.id: held}
 
 
-async def blocked(database: SqlDatabase) -> None:
-    """Wait until a connection waits for a lock."""
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with asyncio.timeout(60):
-        # The server tells nobody, so it is asked again and again.
-        while await database.read(lambda connection: connection.execute(waiting).scalar_one()) == 0:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("ways", [(deliver_locked,), (deliver, deliver_locked)], ids=["locking", "both ways"])
 async def test_replicas_do_not_deadlock(
     postgres_url: str,
@@ -263,39 +252,6 @@ async def test_replicas_do_not_deadlock(
 
     await asyncio.gather(*(deliver_batches(replicas[task % 2], task * 40) for task in range(6)))
     assert await count(replicas[0], "events") == 240
-
-
-async def test_a_guess_that_was_overtaken_is_not_written(postgres_url: str, open_database: Open) -> None:
-    """Somebody else's commit between reading and writing has it decided again, also if no standing changed."""
-    database = await open_database(postgres_url)
-    owner = await add(database)
-    held = subscription(owner)
-    decided: list[Tier] = []
-
-    async def commit_elsewhere() -> None:
-        other = await SqlDatabase.open(postgres_url)
-        async with SqlTransactions(other).begin() as transaction:
-            await transaction.load(Claims(accounts=frozenset({owner})))
-            better = replace(held, tier=Tier.ENTERPRISE)
-            await transaction.save(Changes(received_at=NOON, subscriptions={held.id: better}))
-            await transaction.commit()
-        await other.close()
-
-    def decide(loaded: Loaded) -> tuple[Changes, None]:
-        if not decided:
-            elsewhere = Thread(target=asyncio.run, args=(commit_elsewhere(),))
-            elsewhere.start()
-            elsewhere.join()
-        now = loaded.subscriptions.get(held.id, held)
-        decided.append(now.tier)
-        event = DecidedEvent(delivery=nothing_for_us(1), outcome=Outcome.APPLIED, account=owner)
-        return Changes(received_at=NOON, events=[event], subscriptions={held.id: replace(now, version=7)}), None
-
-    await SqlTransactions(database).update(Claims(accounts=frozenset({owner})), decide)
-    assert decided == [held.tier, Tier.ENTERPRISE]
-    async with SqlTransactions(database).begin() as transaction:
-        loaded = await transaction.load(Claims(accounts=frozenset({owner})))
-    assert loaded.subscriptions[held.id] == replace(held, tier=Tier.ENTERPRISE, version=7)
 
 
 @pytest.mark.parametrize("behind_pgbouncer", [False, True])

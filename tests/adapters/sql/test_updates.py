@@ -1,0 +1,79 @@
+"""Updates on PostgreSQL, which decide before they lock: what happens to a decision that was overtaken."""
+
+import asyncio
+from dataclasses import replace
+from threading import Thread
+
+import pytest
+
+from billing.idempotency import Outcome
+from billing.plans import Tier
+from billing.ports import Changes, Claims, DecidedEvent, Loaded
+from billing.standing import standing_of
+from billing_memory import NOON
+from billing_sql import SqlCheckoutAttempts, SqlDatabase, SqlTransactions
+from support.contracts import attempt, nothing_for_us, session_id, subscription
+from support.sql import Open, add, blocked
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("standing_changes", [False, True])
+async def test_a_decision_that_was_overtaken_is_made_again(
+    postgres_url: str, open_database: Open, *, standing_changes: bool
+) -> None:
+    """Somebody else's commit between reading and writing has it decided again, with what is true by then."""
+    database = await open_database(postgres_url)
+    owner = await add(database)
+    held = subscription(owner)
+    better = replace(held, tier=Tier.ENTERPRISE)
+    standings = {owner: standing_of([better])} if standing_changes else {}
+    decided: list[Tier] = []
+
+    async def commit_elsewhere() -> None:
+        other = await SqlDatabase.open(postgres_url)
+        async with SqlTransactions(other).begin() as transaction:
+            await transaction.load(Claims(accounts=frozenset({owner})))
+            await transaction.save(Changes(received_at=NOON, subscriptions={held.id: better}, standings=standings))
+            await transaction.commit()
+        await other.close()
+
+    def decide(loaded: Loaded) -> tuple[Changes, None]:
+        if not decided:
+            elsewhere = Thread(target=asyncio.run, args=(commit_elsewhere(),))
+            elsewhere.start()
+            elsewhere.join()
+        now = loaded.subscriptions.get(held.id, held)
+        decided.append(now.tier)
+        event = DecidedEvent(delivery=nothing_for_us(1), outcome=Outcome.APPLIED, account=owner)
+        return Changes(received_at=NOON, events=[event], subscriptions={held.id: replace(now, version=7)}), None
+
+    await SqlTransactions(database).update(Claims(accounts=frozenset({owner})), decide)
+    assert decided == [held.tier, Tier.ENTERPRISE]
+    async with SqlTransactions(database).begin() as transaction:
+        loaded = await transaction.load(Claims(accounts=frozenset({owner})))
+    assert loaded.subscriptions[held.id] == replace(better, version=7)
+
+
+async def test_a_session_that_opens_while_the_locks_are_waited_for_is_closed(
+    postgres_url: str, open_database: Open
+) -> None:
+    """A purchase whose session was written down only just now still closes it: the account can buy again."""
+    database = await open_database(postgres_url)
+    owner = await add(database)
+    attempts = SqlCheckoutAttempts(database)
+    trying = await attempts.reserve(attempt(owner))
+    held = subscription(owner)
+
+    def decide(_: Loaded) -> tuple[Changes, None]:
+        changes = Changes(received_at=NOON, subscriptions={held.id: held}, sessions_closed={session_id()})
+        changes.events.append(DecidedEvent(delivery=nothing_for_us(1), outcome=Outcome.APPLIED, account=owner))
+        return changes, None
+
+    async with SqlTransactions(database).begin() as holder:
+        await holder.load(Claims(accounts=frozenset({owner})))
+        updating = asyncio.ensure_future(SqlTransactions(database).update(Claims(accounts=frozenset({owner})), decide))
+        await blocked(database)
+        assert await attempts.opened(trying.id, session_id())
+    await updating
+    assert await attempts.current(owner) is None
