@@ -18,6 +18,11 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
 def defect(box: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox with an error in it that nobody foresaw."""
 
