@@ -210,8 +210,8 @@ USES = (
 )
 
 
-IN_ORDER = sorted(USES, key=lambda use: use.operation.startswith("DELETE"))
-"""What is deleted last is there for all the others."""
+IN_ORDER = sorted(USES, key=lambda use: (use.operation.startswith("DELETE"), use.answers == "customer"))
+"""What is deleted last is there for all the others; a customer takes its subscriptions along."""
 
 
 @pytest.fixture
