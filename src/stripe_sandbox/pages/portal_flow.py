@@ -94,7 +94,9 @@ def confirm_cancel(world: World, session: Resource, row: Resource, *, whole: boo
         button(f"{base}/cancel_at_period_end", "Cancel at the end of the period", look="main", **named)
         if later
         else None,
-        button(f"{base}/cancel", "Yes, cancel now", look="harm", **named) if at_once else None,
+        button(f"{base}/cancel", "Yes, cancel now" if whole else "Cancel now", look="harm", **named)
+        if at_once
+        else None,
         tag("a", "Keep the plan", href=base, class_="button") if whole else None,
     )
     return page(

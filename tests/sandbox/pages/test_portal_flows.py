@@ -47,7 +47,7 @@ def test_a_flow_to_cancel_shows_that_alone(
         "after_completion": {"type": "redirect", "redirect": {"return_url": f"{SHOP}?cancelled"}},
     }
     page = visitor.open(portal(flow_data=flow))
-    assert page.buttons == ["Cancel at the end of the period", "Yes, cancel now"]
+    assert page.buttons == ["Cancel at the end of the period", "Cancel now"]
     assert "Invoices" not in page.text
     answer = visitor.press(page, "Cancel at the end of the period")
     assert (answer.status_code, answer.headers["location"]) == (303, f"{SHOP}?cancelled")
