@@ -10,7 +10,8 @@ import pytest
 
 from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedPrice
 
-VERSION = "12.5.1"
+VERSIONS = {"12.5.1": "2025-08-27.basil", "11.6.0": "2025-02-24.acacia"}
+"""The newest release of each of these major versions, and the API version it is pinned to."""
 INSTALL_SECONDS = 120
 SCRIPT = """
 import sys
@@ -31,7 +32,11 @@ print(stripe.VERSION, stripe.api_version, session.ui_mode, session.id)
 input()
 subscription = client.subscriptions.list({"customer": customer.id}).data[0]
 item = subscription["items"].data[0]
-print(subscription.status, subscription.billing_mode.type, item.current_period_end > 0)
+old = stripe.api_version < "2025-03-31"
+print(subscription.status, (subscription if old else item).current_period_end > 0, "current_period_end" in item)
+invoice = client.invoices.retrieve(subscription.latest_invoice)
+named = invoice.subscription if old else invoice.parent.subscription_details.subscription
+print(named == subscription.id, "parent" in invoice)
 ending = client.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
 print(ending.cancel_at_period_end)
 try:
@@ -42,13 +47,14 @@ print(len(list(client.events.list({"limit": 2}).auto_paging_iter())) > 2)
 """
 
 
-@pytest.fixture(scope="module")
-def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with the old SDK in it; skips where no package index can be reached."""
+@pytest.fixture(scope="module", params=VERSIONS)
+def old_sdk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """An SDK's version and a Python with it; skips where no package index can be reached."""
+    version = str(request.param)
     home = tmp_path_factory.mktemp("old_sdk")
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", f"stripe=={VERSION}"]
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", f"stripe=={version}"]
     # A constraint on this environment's own SDK is not meant for the old one's.
     unconstrained = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
     try:
@@ -63,16 +69,17 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except subprocess.TimeoutExpired:
         pytest.skip("stripe could not be installed in time: no package index within reach")
     if done.returncode != 0:
-        pytest.skip(f"stripe=={VERSION} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
-    return python
+        pytest.skip(f"stripe=={version} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+    return version, python
 
 
-def test_an_sdk_of_2025_buys_and_cancels(old_python: Path) -> None:
-    """With version 12 (basil) the flow works in that version's words, shapes and defaults."""
+def test_an_sdk_of_2025_buys_and_cancels(old_sdk: tuple[str, Path]) -> None:
+    """With versions 12 (basil) and 11 (acacia) the flow works in their words, shapes and defaults."""
+    version, python = old_sdk
     config = SandboxConfig(prices=(SeedPrice(name="pro", unit_amount=2900, price_id="price_pro"),))
     with SandboxServer(config) as box:
         with subprocess.Popen(
-            [str(old_python), "-c", SCRIPT, box.url, box.api_key],
+            [str(python), "-c", SCRIPT, box.url, box.api_key],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,8 +87,10 @@ def test_an_sdk_of_2025_buys_and_cancels(old_python: Path) -> None:
         ) as process:
             assert process.stdout is not None
             first = process.stdout.readline().split()
-            assert first[:3] == [VERSION, "2025-08-27.basil", "hosted"], process.communicate(timeout=20)
+            assert first[:3] == [version, VERSIONS[version], "hosted"], process.communicate(timeout=20)
             box.control.pay(first[3])
             rest, errors = process.communicate("\n", timeout=20)
         assert (process.returncode, errors) == (0, "")
-        assert rest.split("\n")[:4] == ["active classic True", "True", "resource_missing", "True"]
+        new = str(VERSIONS[version] >= "2025-03-31")
+        expected = [f"active True {new}", f"True {new}", "True", "resource_missing", "True"]
+        assert rest.split("\n")[:5] == expected

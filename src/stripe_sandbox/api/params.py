@@ -93,9 +93,10 @@ def email(*, longest: int = 512, clearable: bool = True) -> Check:
 
 def boolean() -> Check:
     def check(value: Any, name: str) -> bool:
-        word = _string(value, name)
+        # Older official SDKs write Python's `True`.
+        word = _string(value, name).lower()
         if word not in {"true", "false"}:
-            raise ApiError(f"Invalid boolean: {word}", param=name)
+            raise ApiError(f"Invalid boolean: {word[:40]}", param=name)
         return word == "true"
 
     return check
