@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.control.client import ControlError
-from stripe_sandbox.testing import SandboxServer, WebhookInbox
+from stripe_sandbox.testing import SandboxConfig, SandboxServer, SeedEndpoint, WebhookInbox
 from support.stripe_webhooks import SECRET, change_something, signed_by
 
 
@@ -200,3 +200,20 @@ def test_a_late_retry_waits_no_longer_than_the_longest(box: SandboxServer) -> No
     """The wait doubles up to its cap, however often it was tried: it does not overflow."""
     settings = box.control.delivery()
     assert settings.backoff_seconds(1_100) == settings.backoff_cap_seconds
+
+
+def test_disorder_is_the_same_again_under_a_seed() -> None:
+    """With `random_seed` a reset begins the disorder anew, too: the same events are dropped."""
+    with WebhookInbox() as inbox:
+        endpoints = (SeedEndpoint(url=inbox.url, secret=SECRET),)
+        with SandboxServer(SandboxConfig(random_seed=7, endpoints=endpoints, delivery={"drop": 0.5})) as box:
+            client = stripe.StripeClient(box.api_key, base_addresses={"api": box.url})
+            arrived: list[list[str]] = []
+            for _ in range(2):
+                change_something(client, 8)
+                box.control.flush()
+                arrived.append(sorted(event["data"]["object"]["name"] for event in inbox.events))
+                inbox.clear()
+                box.control.reset()
+    assert arrived[0] == arrived[1]
+    assert 0 < len(arrived[0]) < 8
