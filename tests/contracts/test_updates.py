@@ -187,3 +187,25 @@ async def test_an_update_waits_for_who_has_locked_and_sees_what_was_written(
         await transaction.commit()
     assert (await updating)[1] == 41
     assert (await load_account(first, owner)).subscriptions[before.id].version == 42
+
+
+async def test_an_update_whose_caller_goes_away_lets_go(store: Stores) -> None:
+    """However far it came, it is done as a whole or not at all, and whoever comes next need not wait for it."""
+    owner = await add_account(store)
+
+    async def update(number: int) -> None:
+        changes = noted(number, owner, subscription(owner, number))
+        await store.transactions.update(claims_on(owner, number), lambda _: (changes, None))
+
+    for number in range(1, 13):
+        updating = asyncio.create_task(update(number))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        updating.cancel()
+        await asyncio.gather(updating, return_exceptions=True)
+    async with asyncio.timeout(20):
+        await update(99)
+        events = await store.behind.events()
+        loaded = await load_account(store, owner)
+    assert event_id(99) in events
+    assert {event_id(number) for number in range(1, 100) if subscription_id(number) in loaded.subscriptions} == events

@@ -270,9 +270,15 @@ class SqliteEngine:
                 await self._finish(self._end())
 
     async def transact(self, step: Step[Answer]) -> Answer:
-        """See `Engine`."""
+        """See `Engine`. If the caller goes away, the thread finishes what it was given before anything that follows."""
         await self._wait_for(self._turn)
-        return await self._finish(self._transact(step))
+        try:
+            answer = await (await self._writer.session()).transact(step)
+        except BaseException:
+            await self._finish(self._end())
+            raise
+        self._turn.release()
+        return answer
 
     def statements(self) -> None:
         """See `Engine`. A transaction is one hand-over to the thread, and nobody else waits for its locks."""
@@ -328,15 +334,6 @@ class SqliteEngine:
 
         try:
             return await self._writer.run(transact)
-        except BaseException:
-            await self._writer.roll_back()
-            raise
-        finally:
-            self._turn.release()
-
-    async def _transact(self, step: Step[Answer]) -> Answer:
-        try:
-            return await (await self._writer.session()).transact(step)
         except BaseException:
             await self._writer.roll_back()
             raise
