@@ -87,9 +87,12 @@ def test_an_endpoint_nobody_answers_at_is_retried(client: stripe.StripeClient, b
 def test_an_endpoint_gets_what_it_asked_for(
     client: stripe.StripeClient, raw: Callable[..., object], box: SandboxServer, inbox: WebhookInbox
 ) -> None:
-    """`enabled_events` chooses, wildcards match, and a disabled or deleted endpoint gets nothing."""
+    """`enabled_events` chooses, and a disabled or deleted endpoint gets nothing; a name that is none is refused."""
     (seeded,) = client.v1.webhook_endpoints.list().data
-    raw("post", f"/v1/webhook_endpoints/{seeded.id}", enabled_events=["customer.*"])
+    for none in ("customer.*", "checkout.sessions.completed"):
+        with pytest.raises(stripe.InvalidRequestError, match="there is no event type"):
+            raw("post", f"/v1/webhook_endpoints/{seeded.id}", enabled_events=[none])
+    client.v1.webhook_endpoints.update(seeded.id, {"enabled_events": ["customer.created"]})
     change_something(client)
     client.v1.customers.create({})
     box.control.flush()
