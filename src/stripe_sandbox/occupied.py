@@ -1,10 +1,13 @@
 """One program at a time may use a world's file: two would each write what the other does not know."""
 
-import fcntl
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
 from stripe_sandbox.world.store import DatabaseUnusable
+
+if sys.platform != "win32":
+    import fcntl
 
 
 class Occupied:
@@ -17,7 +20,8 @@ class Occupied:
     def __init__(self, database: Path | None) -> None:
         """Take the file, and make it where it is missing; raises `DatabaseUnusable` when another program has it."""
         self._file: BinaryIO | None = None
-        if database is None:
+        if database is None or sys.platform == "win32":
+            # Windows has no flock; there, nobody is kept out.
             return
         try:
             file = database.open("ab")
@@ -32,6 +36,7 @@ class Occupied:
         self._file = file
 
     def release(self) -> None:
+        """Let others have the file."""
         if self._file is not None:
             self._file.close()
             self._file = None

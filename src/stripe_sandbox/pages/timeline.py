@@ -87,7 +87,7 @@ def _attempt(attempt: Attempt, *, addressed: bool) -> Markup:
         "li",
         tag("span", str(attempt.status or "No answer"), class_=f"badge {tone}"),
         f" Attempt {attempt.attempt}, {attempt.duration_ms:.0f} ms" if attempt.attempt else " Not sent",
-        tag("span", " to ", tag("span", attempt.url, class_="code")) if addressed else None,
+        tag("span", " to ", tag("span", attempt.url, class_="code")) if addressed and attempt.url else None,
         tag("span", ": ", tag("code", words), class_="soft") if words else None,
         tag("span", ". Next at ", clock_time(attempt.next_attempt_at)) if attempt.next_attempt_at else None,
     )
