@@ -36,6 +36,7 @@ class Finding:
         self._texts = difference.texts
         self._lock = difference.prepare(_lock_accounts(difference)) if difference.locks_rows else None
         self._look = difference.prepare(_look(difference))
+        self._known = difference.prepare(select(events.c.id).where(difference.among(events.c.id, "events")))
 
     async def lock_and_look(self, session: Session, claims: Claims) -> Loaded | None:
         """Lock the accounts, then look; answer `None` if what was found concerns an account that is not locked.
@@ -49,6 +50,18 @@ class Finding:
             locked.update(id_ for (id_,) in await session.execute(self._lock, self._claimed(claims)))
         loaded = (await self.look(session, claims)).loaded
         return loaded if loaded.standings.keys() <= locked else None
+
+    async def look_if_new(self, session: Session, claims: Claims) -> Loaded | None:
+        """Do the same, but look no further if all events claimed are known: nothing else will be asked for then.
+
+        That is a statement more for everybody else, and only worth it where statements cost little.
+        """
+        if self._lock is not None or not claims.events:
+            return await self.lock_and_look(session, claims)
+        known = frozenset(id_ for (id_,) in await session.execute(self._known, {"events": self._texts(claims.events)}))
+        if known == claims.events:
+            return Loaded(known_events=known, owners={}, standings={}, subscriptions={})
+        return await self.lock_and_look(session, claims)
 
     async def look(self, session: Session, claims: Claims) -> Found:
         """Answer what is known, of one moment."""

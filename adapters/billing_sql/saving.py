@@ -153,15 +153,15 @@ class _Insert:
     def subscriptions(cls, difference: Difference) -> "_Insert":
         """Insert or replace.
 
-        One that is another account's by now is a race that this transaction has lost: setting its account to NULL,
-        which it may not be, makes that an error.
+        One that is another account's by now is a race that this transaction has lost: setting its tier to NULL, which
+        it may not be, makes that an error. The account itself is left alone: it is in an index, and refers to a row.
         """
         names = [column.name for column in SUBSCRIPTION]
         rows = difference.rows("held", SUBSCRIPTION)
         insert = difference.insert(subscriptions).from_select(names, rows.select(*rows.columns.values()))
         new = insert.excluded
-        owner = case((subscriptions.c.account_id == new.account_id, new.account_id), else_=None)
-        changed = {name: new[name] for name in names if name != "id"} | {"account_id": owner}
+        tier = case((subscriptions.c.account_id == new.account_id, new.tier), else_=None)
+        changed = {name: new[name] for name in names if name not in ("id", "account_id")} | {"tier": tier}
         return cls(insert.on_conflict_do_update(index_elements=["id"], set_=changed), rows)
 
     @classmethod

@@ -27,7 +27,7 @@ from billing_sql.dialects.json_rows import JsonRows, as_json, blobs_name
 from billing_sql.dialects.prepared import Prepared, Session
 
 _DIALECT = sqlite.dialect()
-_CONFLICTS = frozenset({"UNIQUE constraint failed: events.id", "NOT NULL constraint failed: subscriptions.account_id"})
+_CONFLICTS = frozenset({"UNIQUE constraint failed: events.id", "NOT NULL constraint failed: subscriptions.tier"})
 _OF_THE_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
