@@ -62,7 +62,7 @@ class SqlAccounts:
         # A constraint decides whether the address is taken.
         self._insert = difference.insert(accounts).on_conflict_do_nothing(index_elements=["email"])
         self._texts = difference.texts
-        self._view_by_keys = difference.prepare(
+        self._view_by_keys = difference.prepare_query(
             select(api_keys.c.hash, *_VIEW)
             .join(accounts, accounts.c.id == api_keys.c.account_id)
             .where(difference.among(api_keys.c.hash, "hashes"), api_keys.c.revoked_at.is_(None))

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Integer, Select, literal_column, null, select, union, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    literal_column,
+    null,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.sql.expression import Executable
 
 from billing.identifiers import AccountId, CustomerId, EventId, SubscriptionId
@@ -35,8 +46,8 @@ class Finding:
         """Prepare the statements."""
         self._texts = difference.texts
         self._lock = difference.prepare(_lock_accounts(difference)) if difference.locks_rows else None
-        self._look = difference.prepare(_look(difference))
-        self._known = difference.prepare(select(events.c.id).where(difference.among(events.c.id, "events")))
+        self._look = difference.prepare_query(_look(difference))
+        self._known = difference.prepare_query(select(events.c.id).where(difference.among(events.c.id, "events")))
 
     async def lock_and_look(self, session: Session, claims: Claims) -> Loaded | None:
         """Lock the accounts, then look; answer `None` if what was found concerns an account that is not locked.
@@ -106,7 +117,7 @@ def _lock_accounts(difference: Difference) -> Executable:
     )
 
 
-def _look(difference: Difference) -> Executable:
+def _look(difference: Difference) -> CompoundSelect[Any]:
     """Read all in one go: the accounts claimed, all their subscriptions, whose the customers are, the events known.
 
     Every row has the columns of a subscription; what is told of an account stands where a subscription has its like.
@@ -145,4 +156,4 @@ def _like_a_subscription(kind: int, told: Mapping[str, ColumnElement[Any]]) -> S
 
 
 def _kind(number: int) -> ColumnElement[int]:
-    return literal_column(str(number), Integer)
+    return literal_column(str(number), Integer).label("kind")

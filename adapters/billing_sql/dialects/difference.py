@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from sqlalchemy import Column, ColumnElement, Delete, Insert, Select, Update
+from sqlalchemy import Column, ColumnElement, CompoundSelect, Delete, Insert, Select, Update
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.sql.expression import Executable, TableClause
@@ -75,6 +75,10 @@ class Difference(Protocol):
 
     def prepare(self, statement: Executable) -> Prepared:
         """Compile a statement."""
+        ...
+
+    def prepare_query(self, statement: Select[Any] | CompoundSelect[Any]) -> Prepared:
+        """Compile a query that is to answer many rows."""
         ...
 
     async def write_all(self, session: Session, writes: Sequence[Write]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
+    CompoundSelect,
     Integer,
     LargeBinary,
     Select,
@@ -90,6 +91,10 @@ class PostgresDifference:
     def prepare(self, statement: Executable) -> Prepared:
         """See `Difference`."""
         return Prepared.of(statement, _DIALECT)
+
+    def prepare_query(self, statement: Select[Any] | CompoundSelect[Any]) -> Prepared:
+        """See `Difference`."""
+        return self.prepare(statement)
 
     async def write_all(self, session: Session, writes: Sequence[Write]) -> None:
         """See `Difference`. PostgreSQL runs the main statement, then those in WITH that nobody reads from.

@@ -30,6 +30,8 @@ class Prepared:
     """The values of those that the statement brings along."""
     conversions: tuple[tuple[int, Callable[[Any], Any]], ...]
     """Which columns of the answer are converted, and how."""
+    unpack: Callable[[Iterable[Row]], Iterable[Row]] | None = None
+    """Takes rows apart that the database has packed into one."""
 
     @classmethod
     def of(cls, statement: Executable, dialect: Dialect) -> "Prepared":
@@ -51,7 +53,7 @@ class Prepared:
     def converted(self, rows: Iterable[Row]) -> list[Row]:
         """Turn what the driver answered into the domain's values."""
         answer: list[Row] = []
-        for row in rows:
+        for row in rows if self.unpack is None else self.unpack(rows):
             values = list(row)
             for place, convert in self.conversions:
                 value = values[place]
