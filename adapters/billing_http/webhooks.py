@@ -23,7 +23,7 @@ from billing_http.wire import WebhookAnswer
 MAX_WEBHOOK_BYTES = 1024 * 1024
 """Stripe's events are a few KiB; a subscription with many items may take some hundred."""
 
-_SIGNATURE = b"stripe-signature"
+_LENGTH_DIGITS_MAX = 18
 _ANSWER = msgspec.json.Encoder()
 
 
@@ -37,8 +37,10 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
     async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != HTTPMethod.POST:
             raise MethodNotAllowedException(headers={"Allow": "POST"})
+        if _declared_length(scope) > MAX_WEBHOOK_BYTES:
+            raise BodyTooLarge
         body = await _read(receive)
-        outcome = await use_case().execute(signature=_signature(scope), body=body)
+        outcome = await use_case().execute(signature=_header(scope, b"stripe-signature"), body=body)
         await _answer(send, WebhookAnswer(outcome=outcome))
 
     return receive_webhook
@@ -55,19 +57,26 @@ async def _read(receive: Receive) -> bytes:
                 if message["type"] != "http.request":
                     # The caller hung up; nobody hears the answer, and nothing is wrong here.
                     raise ClientException
-                parts.append(message["body"])
-                length_bytes += len(message["body"])
+                part = message.get("body", b"")
+                parts.append(part)
+                length_bytes += len(part)
                 if length_bytes > MAX_WEBHOOK_BYTES:
                     raise BodyTooLarge
-                if not message["more_body"]:
+                if not message.get("more_body", False):
                     break
     except TimeoutError:
         raise body_is_late() from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _signature(scope: Scope) -> str | None:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == _SIGNATURE), None)
+def _declared_length(scope: Scope) -> int:
+    """Answer what the head says of the body, so that nothing too large need be read; what makes no sense is 0."""
+    declared = _header(scope, b"content-length") or ""
+    return int(declared) if declared.isdecimal() and len(declared) <= _LENGTH_DIGITS_MAX else 0
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 async def _answer(send: Send, answer: WebhookAnswer) -> None:

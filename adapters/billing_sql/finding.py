@@ -45,8 +45,8 @@ class Finding:
     def __init__(self, difference: Difference) -> None:
         """Prepare the statements."""
         self._texts = difference.texts
-        self._lock = difference.prepare(_lock_accounts(difference)) if difference.locks_rows else None
-        self._look = difference.prepare_query(_look(difference))
+        self.locking = difference.prepare(_lock_accounts(difference)) if difference.locks_rows else None
+        self.looking = difference.prepare_query(_look(difference))
         self._known = difference.prepare_query(select(events.c.id).where(difference.among(events.c.id, "events")))
 
     async def lock_and_look(self, session: Session, claims: Claims) -> Loaded | None:
@@ -54,11 +54,11 @@ class Finding:
 
         Where rows cannot be locked, the transaction itself is the lock.
         """
-        if self._lock is None:
+        if self.locking is None:
             return (await self.look(session, claims)).loaded
         locked: set[AccountId] = set()
         if claims.accounts or claims.customers or claims.subscriptions:
-            locked.update(id_ for (id_,) in await session.execute(self._lock, self._claimed(claims)))
+            locked.update(id_ for (id_,) in await session.execute(self.locking, self._claimed(claims)))
         loaded = (await self.look(session, claims)).loaded
         return loaded if loaded.standings.keys() <= locked else None
 
@@ -67,7 +67,7 @@ class Finding:
 
         That is a statement more for everybody else, and only worth it where statements cost little.
         """
-        if self._lock is not None or not claims.events:
+        if self.locking is not None or not claims.events:
             return await self.lock_and_look(session, claims)
         known = frozenset(id_ for (id_,) in await session.execute(self._known, {"events": self._texts(claims.events)}))
         if known == claims.events:
@@ -82,7 +82,7 @@ class Finding:
         standings: dict[AccountId, Standing] = {}
         versions: dict[AccountId, int] = {}
         parameters = {**self._claimed(claims), "events": self._texts(claims.events)}
-        for kind, *row in await session.execute(self._look, parameters):
+        for kind, *row in await session.execute(self.looking, parameters):
             if kind == _HELD:
                 held[row[0]] = subscription_of(row)
             elif kind == _OWNER:

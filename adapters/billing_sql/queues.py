@@ -106,15 +106,18 @@ def _queue_overdue(difference: Difference) -> Insert:
     names = ["subscription_id", "due_at", "attempts"]
     waiting = select(rereads.c.subscription_id).where(rereads.c.subscription_id == subscriptions.c.id).exists()
     overdue = (
-        select(subscriptions.c.id, _NOW, literal(0))
+        select(subscriptions.c.id)
         .where(
             subscriptions.c.status.in_([status for status in Status if status.grants_access]),
             subscriptions.c.period_end < bindparam("before", type_=subscriptions.c.period_end.type),
             ~waiting,
         )
-        .order_by(subscriptions.c.id)
+        # Found first and sorted then: PostgreSQL would read the table by the index of the ids, a row here, a row there.
+        .offset(0)
+        .subquery("overdue")
     )
-    insert = difference.insert(rereads).from_select(names, overdue)
+    in_order = select(overdue.c.id, _NOW, literal(0)).order_by(overdue.c.id)
+    insert = difference.insert(rereads).from_select(names, in_order)
     return insert.on_conflict_do_nothing(index_elements=["subscription_id"])
 
 

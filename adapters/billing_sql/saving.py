@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, bindparam, case, delete, func, select, update
+from sqlalchemy import CTE, bindparam, case, delete, func, literal_column, select, update
 from sqlalchemy.sql.expression import Delete, Insert, Update
 
 from billing.identifiers import AccountId
@@ -32,6 +32,7 @@ class Saving:
         self.write_all = difference.write_all
         self._texts = difference.texts
         self._events = _Insert.events(difference)
+        self._locks_rows = difference.locks_rows
         self._guard = difference.rows("guarded", columns_of(accounts, "id", "version"))
         self._guarded_events = _Insert.events(difference, _locked(self._guard)) if difference.locks_rows else None
         self._subscriptions = _Insert.subscriptions(difference)
@@ -57,7 +58,8 @@ class Saving:
         decided = sorted(changes.events, key=lambda event: event.delivery.id)
         counted = Counter(changes.alerts)
         gone = changes.customers_deleted
-        touched = _accounts_of(changes) - changes.standings.keys()
+        # Where rows cannot be locked, nobody reads subscriptions without a lock, and nobody asks for a version.
+        touched = _accounts_of(changes) - changes.standings.keys() if self._locks_rows else set[AccountId]()
         rows: list[tuple[_Insert, list[tuple[object, ...]]]] = [
             (self._events, [_event_row(event, at) for event in decided]),
             (self._subscriptions, [subscription_row(held) for _, held in sorted(changes.subscriptions.items())]),
@@ -139,14 +141,16 @@ class _Insert:
     def events(cls, difference: Difference, locked: CTE | None = None) -> "_Insert":
         """Insert; an id that is there already is an error.
 
-        So is it that fewer accounts could be locked than `expected`: then the outcome, which may not be, is NULL.
+        So is it that fewer accounts could be locked than `expected`: that divides by zero. Other errors would show the
+        row, with its payload, in PostgreSQL's log.
         """
         names = ["id", "type", "created", "received_at", "outcome", "account_id", "subscription_id", "payload"]
         rows = difference.rows("event", columns_of(events, *names))
         columns = dict(rows.columns)
         if locked is not None:
             all_are_locked = select(func.count()).select_from(locked).scalar_subquery() == bindparam("expected")
-            columns["outcome"] = case((all_are_locked, columns["outcome"]), else_=None)
+            from_first_letter = literal_column("1").op("/")(case((all_are_locked, 1), else_=0))
+            columns["outcome"] = func.substr(columns["outcome"], from_first_letter)
         return cls(difference.insert(events).from_select(names, rows.select(*columns.values())), rows)
 
     @classmethod

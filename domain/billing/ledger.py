@@ -38,7 +38,7 @@ class Ledger:
     """The subscriptions of one transaction, as they are after the events decided so far."""
 
     def __init__(self, loaded: Loaded, catalogue: Catalogue, *, received_at: datetime) -> None:
-        """Begin with what was loaded under lock."""
+        """Begin with what was loaded, and is true until the commit."""
         self._loaded = loaded
         self._catalogue = catalogue
         self._decided = set(loaded.known_events)

@@ -7,7 +7,7 @@ import pytest
 
 from billing.errors import Conflict
 from billing.idempotency import Alert, Outcome
-from billing.identifiers import AccountId, SubscriptionId
+from billing.identifiers import AccountId, EventId, SubscriptionId
 from billing.plans import Tier
 from billing.ports import Changes, Claims, DecidedEvent, Loaded
 from billing.standing import NEVER_SUBSCRIBED, standing_of
@@ -76,6 +76,21 @@ async def test_nothing_decided_is_nothing_written(store: Stores) -> None:
         claims_on(owner), lambda loaded: (Changes(received_at=NOON), loaded.standings)
     )
     assert (changes.events, standings) == ([], {owner: NEVER_SUBSCRIBED})
+
+
+async def test_known_events_are_told_of(store: Stores) -> None:
+    """Whoever claims events that are known, all or some of them, is told which."""
+    owner = await add_account(store)
+    await commit(store, noted(1, owner))
+
+    async def known_of(*numbers: int) -> frozenset[EventId]:
+        claims = claims_on(owner, *numbers)
+        update = store.transactions.update(claims, lambda found: (Changes(received_at=NOON), found.known_events))
+        return (await update)[1]
+
+    assert await known_of(1) == {event_id(1)}
+    assert await known_of(1, 2) == {event_id(1)}
+    assert await known_of(2) == frozenset()
 
 
 async def test_what_decide_raises_leaves_nothing(store: Stores) -> None:

@@ -33,10 +33,11 @@ from billing_sql.dialects.prepared import Prepared, Session
 
 _DIALECT: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
+_DIVISION_BY_ZERO = "22012"
 _CONFLICTS = frozenset(
-    {(_UNIQUE_VIOLATION, "events"), (_NOT_NULL_VIOLATION, "events"), (_NOT_NULL_VIOLATION, "subscriptions")}
+    {(_UNIQUE_VIOLATION, "events"), (_DIVISION_BY_ZERO, None), (_NOT_NULL_VIOLATION, "subscriptions")}
 )
-"""See `billing_sql.saving` for those that set something to NULL."""
+"""See `billing_sql.saving` for those that are made on purpose."""
 _CLASSES_OF_THE_DATA = ("22", "23")
 """Data exceptions and integrity violations. All other classes are about the database, or about how it is used.
 

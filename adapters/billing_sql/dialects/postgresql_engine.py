@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: one pool for transactions, a small one for reads without any."""
+"""PostgreSQL through asyncpg: one pool for transactions, a small one for single statements."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -77,16 +77,17 @@ class PostgresEngine:
             self._begin = f"{_BEGIN}; {limit_transaction}"
             event.listen(self._transactions.sync_engine, "begin", _executing(limit_transaction))
             # Outside of a transaction each message may reach another server, so that a read needs one, too.
-            self._reads = self._transactions
+            self._singles = self._transactions
         else:
-            self._reads = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+            self._singles = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
         self._questions, self._updates = (
-            KeptConnection(self._reads, self._hosts.distrust, commit_seconds=limits.statement_seconds) for _ in range(2)
+            KeptConnection(self._singles, self._hosts.distrust, commit_seconds=limits.statement_seconds)
+            for _ in range(2)
         )
 
     async def read(self, work: Work[Answer]) -> Answer:
         """See `Engine`."""
-        async with self._reads.connect() as connection:
+        async with self._singles.connect() as connection:
             return await self._run(connection, work)
 
     async def write(self, work: Work[Answer]) -> Answer:
@@ -102,7 +103,7 @@ class PostgresEngine:
 
     async def ask(self, statement: Prepared, parameters: Parameters) -> list[Row]:
         """See `Engine`."""
-        if self._reads is self._transactions:
+        if self._singles is self._transactions:
             async with self.transaction() as transaction:
                 return await transaction.run(lambda session: session.execute(statement, parameters))
         async with self._questions.statements() as statements:
@@ -131,7 +132,7 @@ class PostgresEngine:
 
     def statements(self) -> AbstractAsyncContextManager[PostgresStatements] | None:
         """See `Engine`. Behind a PgBouncer there must be a transaction, in which the time-outs are set."""
-        return None if self._reads is self._transactions else self._updates.statements()
+        return None if self._singles is self._transactions else self._updates.statements()
 
     async def doubts(self) -> Sequence[str]:
         """See `Engine`."""
@@ -143,7 +144,7 @@ class PostgresEngine:
         await self._questions.close()
         await self._updates.close()
         await self._transactions.dispose()
-        await self._reads.dispose()
+        await self._singles.dispose()
 
     async def _run(self, connection: AsyncConnection, work: Work[Answer]) -> Answer:
         """Do work; once again, if the connection turned out to have been cut: then nothing of it is done."""
@@ -225,7 +226,8 @@ class Hosts:
     def distrust(self) -> None:
         """Cut what is connected and not in a transaction, after a server has been silent.
 
-        It may be gone without having closed anything, and each connection would have to wait for it once more.
+        It may be gone without having closed anything, and each connection would have to wait for it once more. An
+        update in flight is cut, too, and its events are sent again: it would hardly have been answered.
         """
         for connection in tuple(self._connections):
             if not connection.is_closed() and not connection.is_in_transaction():
@@ -245,17 +247,27 @@ class Hosts:
 
 
 def _server_settings(limits: Limits) -> Mapping[str, str]:
-    return {"application_name": APPLICATION_NAME, **_settings(limits)}
+    # A statement without a transaction around it has the isolation that transactions here ask for.
+    isolation = {"default_transaction_isolation": "read committed"}
+    return {"application_name": APPLICATION_NAME, **isolation, **_settings(limits)}
 
 
 def _settings(limits: Limits) -> Mapping[str, str]:
     """Answer what PostgreSQL is told for each session, or behind a PgBouncer for each transaction.
 
-    Every statement here finds its rows by their keys, so the plan that goes by the indexes is the right one whatever
-    the tables' sizes. Left to itself PostgreSQL plans statements with sets anew each time, which takes longer than to
-    execute them; reads whole tables where it expects a hundred rows; and keeps to a plan it made for an empty table.
+    Every statement that is frequent finds its rows by their keys, so the plan that looks up one row after the other by
+    the indexes is the right one whatever the tables' sizes. Left to itself PostgreSQL plans statements with sets anew
+    each time, which takes longer than to execute them; reads whole tables where it expects a hundred rows; and may keep
+    to a plan it made for an empty table.
     """
-    return {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off", **_timeouts(limits)}
+    return {
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "jit": "off",
+        **_timeouts(limits),
+    }
 
 
 def _timeouts(limits: Limits) -> Mapping[str, str]:

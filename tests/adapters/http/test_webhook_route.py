@@ -58,6 +58,27 @@ async def test_a_body_that_grows_too_large_is_cut_off(world: World) -> None:
     assert world.reader.seen == []
 
 
+async def test_a_body_that_is_declared_too_large_is_not_read(world: World) -> None:
+    """Whoever announces more than is taken is refused before the first byte of it."""
+    read: list[int] = []
+
+    async def body() -> AsyncGenerator[bytes]:
+        read.append(1)
+        yield b"{}"
+
+    answer = await world.client.post(PATH, content=body(), headers={"Content-Length": "99999999"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert read == []
+
+
+@pytest.mark.parametrize("declared", ["", "two", "-1", "²", "9" * 5000])
+async def test_a_length_that_makes_no_sense_is_not_believed(world: World, declared: str) -> None:
+    """What the head says of the body only ever refuses it."""
+    headers = [(b"content-length", declared.encode("latin-1"))]
+    answer = await world.client.post(PATH, content=pieces(b"{}"), headers=headers)
+    assert answer.status_code == 200
+
+
 async def test_a_body_that_does_not_arrive_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sends a head and then nothing does not hold the request for ever."""
     monkeypatch.setattr(webhooks, "BODY_SECONDS", 0.05)

@@ -254,14 +254,6 @@ async def test_replicas_do_not_deadlock(
     assert await count(replicas[0], "events") == 240
 
 
-@pytest.mark.parametrize("behind_pgbouncer", [False, True])
-async def test_plans_go_by_the_indexes(postgres_url: str, open_database: Open, *, behind_pgbouncer: bool) -> None:
-    """A table that was empty when a statement was planned is not read whole once it is full."""
-    database = await open_database(postgres_url, behind_pgbouncer=behind_pgbouncer)
-    settings = text("SELECT current_setting('enable_seqscan'), current_setting('jit')")
-    assert await database.write(lambda connection: connection.execute(settings).one()) == ("off", "off")
-
-
 async def test_statements_are_prepared_once(postgres_url: str, open_database: Open) -> None:
     """Batches of every size use the same prepared statements."""
     database = await open_database(postgres_url, limits=replace(PATIENT, pool_size=1))

@@ -12,7 +12,7 @@ from billing.ports import Changes, Claims, DecidedEvent, Loaded
 from billing.standing import standing_of
 from billing_memory import NOON
 from billing_sql import SqlCheckoutAttempts, SqlDatabase, SqlTransactions
-from support.contracts import attempt, nothing_for_us, session_id, subscription
+from support.contracts import attempt, event_id, nothing_for_us, session_id, subscription
 from support.sql import Open, add, blocked
 
 pytestmark = pytest.mark.anyio
@@ -77,3 +77,29 @@ async def test_a_session_that_opens_while_the_locks_are_waited_for_is_closed(
         assert await attempts.opened(trying.id, session_id())
     await updating
     assert await attempts.current(owner) is None
+
+
+async def test_an_update_that_is_cancelled_while_it_waits_for_a_lock(postgres_url: str, open_database: Open) -> None:
+    """The server may write it all the same, or not; it never comes after what was decided later, nor locks it out."""
+    database = await open_database(postgres_url)
+    owner = await add(database)
+    held = subscription(owner)
+    claims = Claims(accounts=frozenset({owner}))
+
+    def decide_with(number: int) -> Changes:
+        event = DecidedEvent(delivery=nothing_for_us(number), outcome=Outcome.APPLIED, account=owner)
+        return Changes(received_at=NOON, events=[event], subscriptions={held.id: replace(held, version=number)})
+
+    transactions = SqlTransactions(database)
+    async with transactions.begin() as holder:
+        await holder.load(claims)
+        updating = asyncio.ensure_future(transactions.update(claims, lambda _: (decide_with(1), None)))
+        await blocked(database)
+        updating.cancel()
+        await asyncio.gather(updating, return_exceptions=True)
+    await transactions.update(claims, lambda _: (decide_with(2), None))
+    _, (events, version) = await transactions.update(
+        Claims(accounts=claims.accounts, events=frozenset({event_id(2)})),
+        lambda found: (Changes(received_at=NOON), (found.known_events, found.subscriptions[held.id].version)),
+    )
+    assert (events, version) == (frozenset({event_id(2)}), 2)
