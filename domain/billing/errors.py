@@ -70,8 +70,11 @@ class BillingHistoryDeleted(BillingError):
     slug = "billing_history_deleted"
 
     def __init__(self) -> None:
-        """Point to the checkout."""
-        super().__init__("the billing history of this account was deleted; start a new one with a checkout")
+        """Point to the checkout, which is refused as long as a subscription of the deleted customer is held."""
+        super().__init__(
+            "the billing history of this account was deleted; a checkout starts a new one, "
+            "as soon as the old subscription is known to have ended"
+        )
 
 
 class InvalidApiKey(BillingError):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,8 @@ class Sandbox:
             if version is not None:
                 versions.check(version)
         self.config = config
+        self.on_reset: Callable[[], Awaitable[None]] = _nothing
+        """Awaited at the end of each reset: a program that keeps something of this world lets it go, too."""
         settings = DeliverySettings().changed(dict(config.delivery))
         self._occupied = Occupied(config.database)
         try:
@@ -139,6 +141,11 @@ class Sandbox:
         self.faults.reset()
         seed(self.world)
         self.world.commit()
+        await self.on_reset()
+
+
+async def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`billing dev` started again under other circumstances."""
+"""`billing dev` started again under other circumstances, and begun anew."""
 
 import os
 import subprocess
@@ -64,3 +64,17 @@ def test_a_damaged_world_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert "stripe.db as the sandbox's database: file is not a database" in ran.stderr
     assert "billing dev --fresh" in ran.stderr
     assert (folder / "stripe.db").read_text().startswith("this was a world once")
+
+
+def test_after_a_reset_the_demo_account_is_free_and_can_buy_again(tmp_path: Path) -> None:
+    """Resetting takes the plan back at once, the key stays, and the next purchase works like the first."""
+    with DevProcess(tmp_path) as dev:
+        credential = {"Authorization": f"Bearer {dev.api_key}"}
+        for _ in range(2):
+            httpx.post(f"{dev.url}/v1/billing/checkout", json={"tier": "pro"}, headers=credential).raise_for_status()
+            call(dev, "checkout_sessions/latest/pay")
+            wait_for_plan(dev, ("pro", "active"))
+            call(dev, "reset")
+            assert plan_of(dev) == ("free", None)
+        refused = httpx.post(f"{dev.url}/v1/billing/portal", headers=credential)
+        assert refused.json()["code"] == "never_subscribed"

@@ -5,9 +5,10 @@ import fcntl
 import json
 import os
 import socket
+import sqlite3
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,16 @@ WEBHOOK_SECRET = "whsec_billing_dev"  # noqa: S105 - opens nothing but a sandbox
 DEMO_EMAIL = "demo@example.com"
 PRO, ENTERPRISE = "price_dev_pro", "price_dev_enterprise"
 STOP_SECONDS = 5
+LOCK_SECONDS = 5
+FORGET_PURCHASES = (
+    *("DELETE FROM alerts", "DELETE FROM checkout_attempts", "DELETE FROM customers", "DELETE FROM events"),
+    *("DELETE FROM failed_events", "DELETE FROM rereads", "DELETE FROM subscriptions"),
+    (
+        "UPDATE accounts SET plan_tier = 'free', status = NULL, current_period_end = NULL,"
+        " cancel_at_period_end = NULL, version = version + 1"
+    ),
+)
+"""All that the service has from Stripe goes; the accounts and their keys are its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,13 @@ class World:
             for suffix in ("", "-wal", "-shm", "-journal"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
 
+    def forget_purchases(self) -> None:
+        """Begin the service's world anew with the sandbox's: else it believes in purchases that nobody knows of."""
+        with closing(sqlite3.connect(self.database, timeout=LOCK_SECONDS)) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in FORGET_PURCHASES:
+                connection.execute(statement)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
@@ -100,6 +118,8 @@ def dev(*, port: int, stripe_port: int | None, folder: Path, fresh: bool) -> Non
     Nothing to configure. Ctrl-C stops it; the next start goes on where it was.
     """
     stripe_port = stripe_port or port + 1
+    if stripe_port == port:
+        raise click.UsageError("--port and --stripe-port are the same: the service and its Stripe each need their own")
     if stripe_port > HIGHEST_PORT:
         raise click.UsageError("there is no port after --port: give a --stripe-port")
     configure_logs("text", level="WARNING")
@@ -121,6 +141,7 @@ def dev(*, port: int, stripe_port: int | None, folder: Path, fresh: bool) -> Non
             webhook_url=f"http://{HOST}:{port}/v1/billing/webhooks",
             webhook_secret=WEBHOOK_SECRET,
             prices={"Pro": (PRO, 2900), "Enterprise": (ENTERPRISE, 49900)},
+            on_reset=world.forget_purchases,
         )
         routes = demo_routes(demo.api_key, f"http://{HOST}:{stripe_port}")
         with sandbox.running():

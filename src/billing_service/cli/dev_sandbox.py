@@ -1,9 +1,10 @@
 """The sandbox of `billing dev`: a thread of the same process, so that nothing is left behind when that ends."""
 
+import asyncio
 import socket
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,8 +40,12 @@ class DevSandbox:
         webhook_url: str,
         webhook_secret: str,
         prices: Mapping[str, tuple[str, int]],
+        on_reset: Callable[[], None],
     ) -> None:
-        """Prepare it; `prices` are ids and US cents a month, by name. Raises `Unreachable` for a damaged file."""
+        """Prepare it; `prices` are ids and US cents a month, by name, and `on_reset` is called in another thread.
+
+        Raises `Unreachable` for a damaged file.
+        """
         config = SandboxConfig(
             host=HOST,
             port=listener.getsockname()[1],
@@ -57,6 +62,11 @@ class DevSandbox:
             app = create_app(config)
         except DatabaseUnusable as unusable:
             raise Unreachable(f"{unusable} `billing dev --fresh` begins anew.") from None
+
+        async def reset_too() -> None:
+            await asyncio.to_thread(on_reset)
+
+        app.state.sandbox.on_reset = reset_too
         self._server = server_for(app)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
 
