@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.billing import invoicing
+from stripe_sandbox.billing import ending, invoicing
 from stripe_sandbox.billing.cards import declined
-from stripe_sandbox.billing.ending import must_live
 from stripe_sandbox.billing.pausing import restart_period
 from stripe_sandbox.billing.periods import HOUR_SECONDS
 from stripe_sandbox.billing.prices import must_be_active, must_differ, must_match, must_recur, rhythm_of
@@ -51,7 +50,7 @@ def change(
 
     The edit is made twice: on a copy first, to see what it leads to. One event tells of all of it.
     """
-    must_live(row)
+    ending.must_live(row)
     before, planned = snapshot(row), snapshot(row)
     edit(planned)
     _check_items(planned)
@@ -76,10 +75,12 @@ def end_trial(world: World, row: Resource, edit: Edit) -> Resource:
     before = snapshot(row)
     edit(row)
     _check_items(row)
-    now = world.now(row["test_clock"])
+    now, old_end = world.now(row["test_clock"]), period_of(row)[1]
     row.update(trial_end=now, billing_cycle_anchor=now)
     for item in items_of(row):
         item["current_period_end"] = now
+    new_end = min(first_period_end(now, item["price"]) for item in items_of(row))
+    ending.follow_period(row, old_end=old_end, new_end=new_end)
     return renew(world, row, before=before)
 
 

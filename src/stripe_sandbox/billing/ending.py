@@ -54,6 +54,12 @@ def mark_ending(world: World, row: Resource, *, at: int, flag: bool) -> None:
     row["cancellation_details"]["reason"] = "cancellation_requested"
 
 
+def follow_period(row: Resource, *, old_end: int, new_end: int) -> None:
+    """Let an end that is planned for the end of the period go with it when the period moves."""
+    if row["cancel_at_period_end"] or row["cancel_at"] == old_end:
+        row["cancel_at"] = new_end
+
+
 def unmark_ending(row: Resource) -> None:
     row.update(cancel_at=None, cancel_at_period_end=False, canceled_at=None)
     row["cancellation_details"].update(comment=None, feedback=None, reason=None)

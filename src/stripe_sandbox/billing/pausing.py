@@ -1,10 +1,10 @@
 """Pause and resume, as Stripe has them since 2026-09-30.endive, and the pause at the end of a trial."""
 
 from stripe_sandbox.api.errors import ApiError
-from stripe_sandbox.billing import invoicing
+from stripe_sandbox.billing import ending, invoicing
 from stripe_sandbox.billing.renewing import charge_of, settle
 from stripe_sandbox.billing.starting import first_period_end
-from stripe_sandbox.objects.subscription import items_of
+from stripe_sandbox.objects.subscription import items_of, period_of
 from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.world import World
 
@@ -44,9 +44,10 @@ def resume(world: World, row: Resource) -> Resource:
 
 
 def restart_period(world: World, row: Resource) -> None:
-    """Anchor the billing cycle to now."""
-    now = world.now(row["test_clock"])
+    """Anchor the billing cycle to now; an end planned for the end of the period is the new one's."""
+    now, old_end = world.now(row["test_clock"]), period_of(row)[1]
     row["billing_cycle_anchor"] = now
     for item in items_of(row):
         item["current_period_start"] = now
         item["current_period_end"] = item["billed_until"] = first_period_end(now, item["price"])
+    ending.follow_period(row, old_end=old_end, new_end=period_of(row)[1])

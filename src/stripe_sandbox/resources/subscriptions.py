@@ -162,8 +162,10 @@ def _move_trial(world: World, row: Resource, end: int) -> None:
     now = world.now(row["test_clock"])
     trial_until(end, now)
     row.update(status="trialing", trial_end=end, trial_start=row["trial_start"] or now, billing_cycle_anchor=end)
+    old_end = period_of(row)[1]
     for item in items_of(row):
         item["current_period_end"] = item["billed_until"] = end
+    ending.follow_period(row, old_end=old_end, new_end=end)
 
 
 def _edit_item(world: World, row: Resource, given: dict[str, Any], index: int) -> None:
