@@ -1,21 +1,24 @@
 """A cancellation that is planned for the end of the period stays there when the period moves."""
 
+from typing import Literal
+
 import pytest
 import stripe
 
 from stripe_sandbox.testing import SandboxServer
 
 DAY = 86_400
+Style = Literal["flag", "cancel_at"]
 
 
 def period_end(row: stripe.Subscription) -> int:
-    return row["items"].data[0].current_period_end
+    return int(row["items"].data[0].current_period_end)
 
 
 @pytest.mark.parametrize("style", ["flag", "cancel_at"])
 @pytest.mark.parametrize("to", ["price_pro_yearly", "price_pro"])
 def test_a_planned_end_moves_with_the_billing_interval(
-    client: stripe.StripeClient, box: SandboxServer, subscription: stripe.Subscription, style: str, to: str
+    client: stripe.StripeClient, box: SandboxServer, subscription: stripe.Subscription, style: Style, to: str
 ) -> None:
     """From months to years and back, who pays for a period keeps it to its end, and is not renewed after it."""
     item = subscription["items"].data[0].id

@@ -104,19 +104,22 @@ def boolean() -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some words."""
+    """One of some words; others are Stripe's as well, and what they mean is not done here."""
 
     words: tuple[str, ...]
+    undone: tuple[str, ...] = ()
 
     def __call__(self, value: Any, name: str) -> str:
         word = _string(value, name)
+        if word in self.undone:
+            raise ApiError(f"The sandbox does not do this of Stripe's: {name}={word}.", param=name)
         if word not in self.words:
             raise ApiError(f"Invalid {name}: must be one of {_or(self.words)}", param=name)
         return word
 
 
-def choice(*allowed: str) -> Check:
-    return Choice(allowed)
+def choice(*allowed: str, undone: tuple[str, ...] = ()) -> Check:
+    return Choice(allowed, undone)
 
 
 def _or(words: tuple[str, ...]) -> str:
@@ -266,10 +269,11 @@ def ignored(*names: str) -> dict[str, Check]:
 
 
 def unsupported(*names: str) -> dict[str, Check]:
-    """Parameters of Stripe's that mean so much that to ignore them would mislead."""
+    """Parameters of Stripe's that mean so much that to ignore them would mislead; "" asks for nothing."""
 
     def check(value: Any, name: str) -> Any:
-        del value
+        if value == "":
+            return None
         raise ApiError(f"The sandbox does not do this parameter of Stripe's: {name}.", param=name)
 
     return dict.fromkeys(names, check)

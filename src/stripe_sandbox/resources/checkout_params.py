@@ -108,7 +108,6 @@ CREATE: Final = {
         "custom_text",
         "customer_account",
         "customer_update",
-        "discounts",
         "excluded_payment_method_types",
         "integration_identifier",
         "invoice_creation",
@@ -127,10 +126,10 @@ CREATE: Final = {
         "saved_payment_method_options",
         "setup_intent_data",
         "shipping_address_collection",
-        "shipping_options",
         "tax_id_collection",
         "wallet_options",
     ),
+    **unsupported("discounts", "shipping_options"),
 }
 UPDATE: Final = {
     "metadata": metadata(),

@@ -16,6 +16,7 @@ from stripe_sandbox.api.params import (
     integer,
     metadata,
     text,
+    unsupported,
     url,
 )
 from stripe_sandbox.billing.portal import CONFIGURATION
@@ -179,7 +180,7 @@ _CONFIGURATION: Final = {
     "name": text(),
     **ignored("login_page"),
 }
-_SUBSCRIPTION_FLOW: Final = group(required=("subscription",), subscription=text(clearable=False), unused=("retention",))
+_SUBSCRIPTION_FLOW: Final = group(required=("subscription",), subscription=text(clearable=False))
 _FLOW: Final = group(
     required=("type",),
     type=choice(*_FLOWS),
@@ -189,17 +190,17 @@ _FLOW: Final = group(
         hosted_confirmation=group(custom_message=text(longest=500)),
         redirect=group(required=("return_url",), return_url=text(clearable=False)),
     ),
-    subscription_cancel=_SUBSCRIPTION_FLOW,
+    subscription_cancel=group(unsupported("retention"), required=("subscription",), subscription=text(clearable=False)),
     subscription_pause=_SUBSCRIPTION_FLOW,
     subscription_update=_SUBSCRIPTION_FLOW,
     subscription_update_confirm=group(
+        unsupported("discounts"),
         required=("items", "subscription"),
         subscription=text(clearable=False),
         items=array(
             group(required=("id",), id=text(clearable=False), price=text(clearable=False), quantity=integer(least=0)),
             most=1,
         ),
-        unused=("discounts",),
     ),
 )
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -51,8 +51,7 @@ _PRORATION: Final = choice("always_invoice", "create_prorations", "none")
 _BEHAVIOUR: Final = choice("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete")
 _SHARED: Final = {
     "cancel_at_period_end": boolean(),
-    "collection_method": choice("charge_automatically", "send_invoice"),
-    "days_until_due": integer(least=0),
+    "collection_method": choice("charge_automatically", undone=("send_invoice",)),
     "default_payment_method": text(),
     "description": text(longest=500),
     "metadata": metadata(),
@@ -60,7 +59,6 @@ _SHARED: Final = {
     "proration_behavior": _PRORATION,
     "trial_end": choice_or(moment(), "now"),
     **ignored(
-        "add_invoice_items",
         "application_fee_percent",
         "automatic_tax",
         "billing_cycle_anchor",
@@ -68,7 +66,6 @@ _SHARED: Final = {
         "billing_thresholds",
         "default_source",
         "default_tax_rates",
-        "discounts",
         "invoice_settings",
         "off_session",
         "on_behalf_of",
@@ -78,13 +75,14 @@ _SHARED: Final = {
         "trial_from_plan",
         "trial_settings",
     ),
+    **unsupported("add_invoice_items", "days_until_due", "discounts"),
 }
 _ITEM: Final = {
     "metadata": metadata(),
     "price": text(clearable=False),
     "quantity": integer(least=0, most=MOST_QUANTITY),
-    **ignored("billing_thresholds", "discounts", "tax_rates"),
-    **unsupported("current_trial", "plan", "price_data"),
+    **ignored("billing_thresholds", "tax_rates"),
+    **unsupported("current_trial", "discounts", "plan", "price_data"),
 }
 CREATE: Final = {
     **_SHARED,

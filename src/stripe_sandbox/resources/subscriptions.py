@@ -123,7 +123,7 @@ def _update_ended(world: World, row: Resource, params: dict[str, Any]) -> Resour
 def _apply(world: World, row: Resource, params: dict[str, Any]) -> None:
     if "metadata" in params:
         merge_metadata(row, params["metadata"])
-    assign(row, params, "collection_method", "days_until_due", "description", "pause_collection")
+    assign(row, params, "collection_method", "description", "pause_collection")
     if "default_payment_method" in params:
         row["default_payment_method"] = own_method(world, params["default_payment_method"], row["customer"])
     row["cancellation_details"].update(params.get("cancellation_details", {}))
