@@ -20,6 +20,14 @@ _FEATURES: Final = {
     "update_card": "payment_method_update",
 }
 """Which feature of the portal's configuration offers which action; the others are always there."""
+_OF_FLOWS: Final[Mapping[str, frozenset[str]]] = {
+    "payment_method_update": frozenset({"update_card"}),
+    "subscription_cancel": frozenset({"cancel", "cancel_at_period_end"}),
+    "subscription_pause": frozenset({"pause"}),
+    "subscription_update": frozenset({"change_price"}),
+    "subscription_update_confirm": frozenset({"change_price"}),
+}
+"""What a session can do that was made for one thing."""
 _MODES: Final = {"cancel": "immediately", "cancel_at_period_end": "at_period_end"}
 _GONE: Final = 410
 
@@ -108,10 +116,35 @@ def act(world: World, session_id: str, action: str, form: Form) -> Resource:
         raise ApiError(f"The portal knows no such action: {action}", status=404)
     if not offers(world, session, action):
         raise ApiError("This portal does not offer that: its configuration says so.", status=403)
+    _must_be_of_its_flow(world, session, action, form)
     if action == "update_card":
-        return change_card(world, session["customer"], _field(form, "card"))
-    row = subscription_of(world, session, _field(form, "subscription"), param="subscription")
-    return _ACTIONS[action](world, row, form)
+        changed = change_card(world, session["customer"], _field(form, "card"))
+    else:
+        row = subscription_of(world, session, _field(form, "subscription"), param="subscription")
+        changed = _ACTIONS[action](world, row, form)
+    if session["flow"] is not None:
+        world.keep(session_id, completed=True)
+    return changed
+
+
+def is_completed(world: World, session: Resource) -> bool:
+    """Tell whether the one thing that a session was made for is done."""
+    return bool(world.private(session["id"]).get("completed"))
+
+
+def _must_be_of_its_flow(world: World, session: Resource, action: str, form: Form) -> None:
+    """Refuse all but the one thing that a session was made for, until it has led to the whole portal."""
+    flow: Resource | None = session["flow"]
+    if flow is None or flow["type"] not in _OF_FLOWS:
+        return
+    if is_completed(world, session) and ending_of(session) == "portal_homepage":
+        return
+    details = part(flow, flow["type"])
+    chosen: list[Resource] = details.get("items") or [{}]
+    wanted: Resource = {"subscription": details.get("subscription"), "price": chosen[0].get("price")}
+    asked_for = all(value is None or form.get(name) == value for name, value in wanted.items())
+    if action not in _OF_FLOWS[flow["type"]] or not asked_for:
+        raise ApiError("This portal was opened for something else, and for that alone.", status=403)
 
 
 def ending_of(session: Resource) -> str:

@@ -128,7 +128,10 @@ class Control:
         return self._act(subscription, "cancel_at_period_end", value=value, style=style)
 
     def change_price(self, subscription: str, price: str) -> Resource:
-        """Move to another price, by its id; the difference goes on the next invoice."""
+        """Move to another price, by its id.
+
+        The difference goes on the next invoice; where the period changes, a new one begins and is charged at once.
+        """
         return self._act(subscription, "change_price", price=price)
 
     def change_card(self, customer: str, card: str) -> Resource:

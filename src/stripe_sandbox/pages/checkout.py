@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
+from stripe_sandbox.api.errors import missing_parameter
 from stripe_sandbox.billing import checkout
 from stripe_sandbox.billing.cards import card_named, declined
 from stripe_sandbox.pages.checkout_view import challenge, checkout_without_customer, closed_checkout, open_checkout
@@ -31,13 +32,17 @@ class CheckoutPage(Controller):
 
     @get("/")
     async def show(
-        self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str], refused: FromQuery[str | None] = None
+        self,
+        sandbox: NamedDependency[Sandbox],
+        session_id: FromPath[str],
+        refused: FromQuery[str | None] = None,
+        left: FromQuery[bool] = False,  # noqa: FBT002  # a query parameter is always given by name
     ) -> Response[Any]:
         """The open checkout, or what became of it."""
         session = sandbox.world.get(checkout.SESSION, session_id)
         if (closed := _closed(sandbox, session)) is not None:
             return closed
-        return open_checkout(sandbox.world, session, message=_REFUSALS.get(refused or ""))
+        return open_checkout(sandbox.world, session, message=_REFUSALS.get(refused or ""), left=left)
 
     @post("/", status_code=HTTP_303_SEE_OTHER)
     async def pay(
@@ -67,7 +72,7 @@ class CheckoutPage(Controller):
     async def leave(self, sandbox: NamedDependency[Sandbox], session_id: FromPath[str]) -> Response[Any]:
         """The session stays open, as when a buyer goes back."""
         session = sandbox.world.get(checkout.SESSION, session_id)
-        return see_other(session["cancel_url"] or f"/pay/{session_id}")
+        return see_other(session["cancel_url"] or f"/pay/{session_id}?left=true")
 
 
 def success_address(session: Resource) -> str:
@@ -84,7 +89,9 @@ def _closed(sandbox: Sandbox, session: Resource) -> Response[Any] | None:
 
 
 def _pay(sandbox: Sandbox, session: Resource, form: Form) -> Response[Any]:
-    card, email = form.get("card", "succeeds"), form.get("email") or None
+    if not form.get("card"):
+        raise missing_parameter("card")
+    card, email = form["card"], form.get("email") or None
     answer = form.get("authentication")
     with sandbox.change() as world:
         payment = checkout.pay(

@@ -26,13 +26,16 @@ _WHAT_CARDS_DO: Final = {
 }
 
 
-def open_checkout(world: World, session: Resource, *, message: str | None = None) -> Response[str]:
-    """What is bought, by whom, and a button for each test card."""
+def open_checkout(world: World, session: Resource, *, message: str | None = None, left: bool = False) -> Response[str]:
+    """What is bought, by whom, and a button for each test card; `left` by a buyer who has nowhere to go."""
     brand = world.config.account_name
     title = _TITLES[session["mode"]]
     return page(
         title,
         note(message, " Choose another card to try again.", tone="bad") if message else None,
+        note("Nothing is charged. The shop named no page to go back to (cancel_url); this one stays open.", tone="")
+        if left
+        else None,
         tag("h1", title, " at ", brand),
         tag("div", _summary(world, session), _payment(world, session), class_="two"),
         brand=brand,
@@ -72,7 +75,8 @@ def _quantity(item: Resource) -> str:
 def _headline(session: Resource, items: list[Resource]) -> Markup | None:
     if not items:
         return tag("p", "The card is saved for later; nothing is charged.", class_="soft")
-    how_often = " ".join(dict.fromkeys(rhythm(item["price"]) for item in items if item["price"]["recurring"]))
+    rhythms = list(dict.fromkeys(rhythm(item["price"]) for item in items if item["price"]["recurring"]))
+    how_often = rhythms[0] if len(rhythms) == 1 else "in all, each line in its own rhythm" if rhythms else ""
     total = sum(int(item["amount_total"]) for item in items)
     amount = tag("span", money(total, session["currency"]), class_="price")
     price = tag("p", amount, tag("span", " ", how_often, class_="soft") if how_often else None)

@@ -66,7 +66,7 @@ def see_other(path: str) -> Redirect:
 
 def note(*text: Child, tone: str = "good") -> Markup:
     """A message about what has just happened; a bad one is told at once."""
-    return tag("p", *text, class_=f"note {tone}", role="alert" if tone == "bad" else "status")
+    return tag("p", *text, class_=f"note {tone}".strip(), role="alert" if tone == "bad" else "status")
 
 
 def section(title: str, *body: Child, key: str) -> Markup:

@@ -39,10 +39,10 @@ class PortalPage(Controller):
         """The customer's plans, card and invoices, or the one thing that the session was made for."""
         world = sandbox.world
         session, words = portal.live_session(world, session_id), _DONE.get(done or "")
-        if words is None and (narrowed := show_flow(world, session)) is not None:
-            return narrowed
-        if words is not None and portal.ending_of(session) == "hosted_confirmation":
-            return flow_done(world, session, portal.last_words(session) or words)
+        if not portal.is_completed(world, session):
+            return show_flow(world, session) or show_portal(world, session, done=words)
+        if portal.ending_of(session) != "portal_homepage":
+            return flow_done(world, session, portal.last_words(session) or words or "This is done already.")
         return show_portal(world, session, done=words)
 
     @get("/confirm_cancel")

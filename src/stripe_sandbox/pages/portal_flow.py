@@ -8,7 +8,7 @@ from stripe_sandbox.objects.subscription import items_of
 from stripe_sandbox.pages.frame import button, page, section
 from stripe_sandbox.pages.markup import Child, Markup, tag
 from stripe_sandbox.pages.portal_view import card_form, changes, outlook, plan_name, product_name, way_back
-from stripe_sandbox.pages.words import rate
+from stripe_sandbox.pages.words import billed, rate
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
 
@@ -70,13 +70,15 @@ def _confirm(world: World, session: Resource) -> Markup | None:
     if price is None or not portal.offers(world, session, "change_price"):
         return None
     item = items_of(row)[0]
+    if item["price"]["id"] == price["id"]:
+        return section("Nothing to confirm", tag("p", "The plan is changed already."), key="confirm")
     pressed = button(
         f"/portal/{session['id']}/change_price", "Confirm", look="main", subscription=row["id"], price=price["id"]
     )
     return section(
         f"{product_name(world, price)}, {rate(price, item['quantity'])}",
         tag("p", f"Instead of {product_name(world, item['price'])}, {rate(item['price'], item['quantity'])}."),
-        tag("p", "The difference goes on the next invoice.", class_="small soft"),
+        tag("p", billed(row, [price]), class_="small soft"),
         pressed,
         key="confirm",
     )
@@ -88,7 +90,8 @@ def confirm_cancel(world: World, session: Resource, row: Resource, *, whole: boo
     at_once = portal.offers(world, session, "cancel")
     later = not whole and row["cancel_at"] is None and portal.offers(world, session, "cancel_at_period_end")
     if not at_once and not later:
-        return _narrowed(world, session, f"Cancel {plan_name(world, row)}", None)
+        ends = section("Cancelled already", tag("p", *outlook(row)), key="plan") if row["cancel_at"] else None
+        return _narrowed(world, session, f"Cancel {plan_name(world, row)}", ends)
     words = "This plan ends at once, not at the end of the period. This cannot be taken back."
     choices: tuple[Child, ...] = (
         button(f"{base}/cancel_at_period_end", "Cancel at the end of the period", look="main", **named)

@@ -9,7 +9,7 @@ from stripe_sandbox.billing.cards import CARDS, Card, card_of
 from stripe_sandbox.objects.subscription import ENDED, items_of, period_of
 from stripe_sandbox.pages.frame import button, note, page, section, select, spread, web_link
 from stripe_sandbox.pages.markup import Child, Markup, tag
-from stripe_sandbox.pages.words import badge, card_number, day, money, rate
+from stripe_sandbox.pages.words import badge, billed, card_number, day, money, rate
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
 
@@ -95,7 +95,7 @@ def changes(world: World, session: Resource, row: Resource) -> Markup | None:
         )
         for price in prices
     ]
-    hint = tag("p", "The difference goes on the next invoice.", class_="small soft")
+    hint = tag("p", billed(row, prices), class_="small soft")
     return tag("div", tag("h3", "Change plan"), tag("div", *buttons, class_="row"), hint, class_="stack")
 
 

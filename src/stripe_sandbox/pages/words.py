@@ -1,8 +1,10 @@
 """Amounts, moments and states in words for people."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from stripe_sandbox.objects.subscription import items_of
 from stripe_sandbox.pages.markup import Markup, tag
 from stripe_sandbox.resource import Resource
 
@@ -53,6 +55,19 @@ def rhythm(price: Resource) -> str:
 def rate(price: Resource, quantity: int = 1) -> str:
     """What so many of a price cost, and how often."""
     return f"{money(int(price['unit_amount']) * quantity, price['currency'])} {rhythm(price)}".strip()
+
+
+def billed(row: Resource, prices: Iterable[Resource]) -> str:
+    """When a subscription that moves to one of these prices is charged for it."""
+    now = rhythm(items_of(row)[0]["price"])
+    alike = {rhythm(price) == now for price in prices}
+    if row["status"] == "trialing":
+        return "Nothing is charged before the trial ends."
+    if alike == {True}:
+        return "The difference goes on the next invoice."
+    if alike == {False}:
+        return "A new period begins, and the difference is charged at once."
+    return "The difference goes on the next invoice; where the period changes, a new one begins and is charged at once."
 
 
 def day(moment: int) -> Markup:

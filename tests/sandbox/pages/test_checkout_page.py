@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 import stripe
 
@@ -220,3 +221,52 @@ def test_a_card_can_be_saved_without_a_payment(visitor: Visitor, client: stripe.
     page = visitor.open(str(session.url))
     assert "nothing is charged" in page.text
     assert visitor.press(page, "Succeeds").headers["location"] == "http://shop.test/thanks"
+
+
+def test_items_of_different_rhythms_have_no_common_one(visitor: Visitor, client: stripe.StripeClient) -> None:
+    """A monthly and a yearly line are summed up without "a month a year"."""
+    session = client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": "price_pro", "quantity": 1}, {"price": "price_pro_yearly", "quantity": 1}],
+            "subscription_data": {"billing_mode": {"type": "flexible"}},
+            "success_url": "https://shop.test/",
+        }
+    )
+    page = visitor.open(str(session.url))
+    assert "€319.00 in all, each line in its own rhythm" in page.text
+
+
+@pytest.mark.parametrize(
+    ("body", "sent_as", "status"),
+    [
+        (b"", "application/x-www-form-urlencoded", 400),
+        (b"card=", "application/x-www-form-urlencoded", 400),
+        (b"email=a%40b.test", "application/x-www-form-urlencoded", 400),
+        (b"card=declined&card=succeeds", "application/x-www-form-urlencoded", 400),
+        (b'{"card": "declined"}', "application/json", 415),
+        (b"--x\r\n", "multipart/form-data; boundary=x", 415),
+    ],
+)
+def test_a_body_that_names_no_card_pays_nothing(
+    *, box: SandboxServer, client: stripe.StripeClient, sell: Sell, body: bytes, sent_as: str, status: int
+) -> None:
+    """Neither nothing, nor two cards, nor another format is taken for the card that succeeds."""
+    session = sell()
+    answer = httpx.post(f"{box.url}/pay/{session.id}", content=body, headers={"Content-Type": sent_as})
+    assert answer.status_code == status
+    assert state_of(client, session) == ("open", "unpaid")
+
+
+def test_who_has_nowhere_to_go_is_told(visitor: Visitor, client: stripe.StripeClient) -> None:
+    """Leaving a session without a cancel address says that nothing is charged, and why the page is the same."""
+    session = client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": "price_pro", "quantity": 1}],
+            "success_url": "https://shop.test/",
+        }
+    )
+    page = visitor.follow(visitor.press(visitor.open(str(session.url)), "Leave"))
+    [told] = [element.words for element in page.elements if element.get("role") == "status"]
+    assert told.startswith("Nothing is charged.")

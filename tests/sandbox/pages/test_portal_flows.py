@@ -198,3 +198,80 @@ def test_a_subscription_that_has_ended_cannot_be_cancelled(
     with pytest.raises(ControlError, match="has ended") as refused:
         box.control.cancel(subscription.id)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("ending", ["hosted_confirmation", "redirect"])
+def test_a_finished_flow_says_so_when_it_is_opened_again(
+    visitor: Visitor, portal: Open, subscription: stripe.Subscription, ending: str
+) -> None:
+    """It offers nothing more, and blames no configuration."""
+    after = {"type": ending, **({"redirect": {"return_url": SHOP}} if ending == "redirect" else {})}
+    flow = {
+        "type": "subscription_cancel",
+        "subscription_cancel": {"subscription": subscription.id},
+        "after_completion": after,
+    }
+    address = portal(flow_data=flow)
+    visitor.press(visitor.open(address), "Cancel at the end of the period")
+    again = visitor.open(address)
+    assert (again.buttons, "This is done already." in again.text) == ([], True)
+
+
+def test_a_plan_that_is_to_end_anyway_is_told(
+    visitor: Visitor, portal: Open, client: stripe.StripeClient, subscription: stripe.Subscription
+) -> None:
+    """A flow to cancel at the period's end shows the end that is planned already."""
+    client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    configuration = client.v1.billing_portal.configurations.create(
+        {"features": {"subscription_cancel": {"enabled": True, "mode": "at_period_end"}}}
+    )
+    flow = {"type": "subscription_cancel", "subscription_cancel": {"subscription": subscription.id}}
+    page = visitor.open(portal(flow_data=flow, configuration=configuration.id))
+    assert "will not be renewed" in page.text
+    assert "configuration" not in page.text
+
+
+def test_a_change_that_is_made_already_is_not_confirmed_again(
+    visitor: Visitor, portal: Open, client: stripe.StripeClient, subscription: stripe.Subscription
+) -> None:
+    """When the plan has the chosen price, from wherever, there is no button."""
+    item = subscription["items"].data[0].id
+    details = {"subscription": subscription.id, "items": [{"id": item, "price": "price_enterprise", "quantity": 1}]}
+    address = portal(flow_data={"type": "subscription_update_confirm", "subscription_update_confirm": details})
+    client.v1.subscriptions.update(subscription.id, {"items": [{"id": item, "price": "price_enterprise"}]})
+    page = visitor.open(address)
+    assert (page.buttons, "The plan is changed already." in page.text) == ([], True)
+
+
+def test_a_session_for_one_thing_does_nothing_else(
+    visitor: Visitor, portal: Open, subscription: stripe.Subscription, status: Callable[[], tuple[str, bool]]
+) -> None:
+    """A session to update the card cancels nothing; one to confirm a change takes no other price."""
+    card = portal(flow_data={"type": "payment_method_update"})
+    assert visitor.post(f"{card}/cancel_at_period_end", subscription=subscription.id).status == 403
+    assert status() == ("active", False)
+    visitor.post(f"{card}/update_card", card="succeeds")
+    assert visitor.post(f"{card}/cancel_at_period_end", subscription=subscription.id).status == 303
+    item = subscription["items"].data[0].id
+    details = {"subscription": subscription.id, "items": [{"id": item, "price": "price_enterprise", "quantity": 1}]}
+    confirm = portal(flow_data={"type": "subscription_update_confirm", "subscription_update_confirm": details})
+    other = {"subscription": subscription.id, "price": "price_pro_yearly"}
+    assert visitor.post(f"{confirm}/change_price", **other).status == 403
+
+
+@pytest.mark.parametrize(
+    ("price", "told"),
+    [
+        ("price_enterprise", "The difference goes on the next invoice."),
+        ("price_pro_yearly", "A new period begins, and the difference is charged at once."),
+    ],
+)
+def test_it_says_when_a_change_is_charged(
+    *, visitor: Visitor, portal: Open, subscription: stripe.Subscription, price: str, told: str
+) -> None:
+    """A change of interval is charged at once, any other with the next invoice; the portal's list says both."""
+    item = subscription["items"].data[0].id
+    details = {"subscription": subscription.id, "items": [{"id": item, "price": price, "quantity": 1}]}
+    confirm = portal(flow_data={"type": "subscription_update_confirm", "subscription_update_confirm": details})
+    assert told in visitor.open(confirm).text
+    assert "where the period changes, a new one begins and is charged at once" in visitor.open(portal()).text
