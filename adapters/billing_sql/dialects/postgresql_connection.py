@@ -108,10 +108,10 @@ class PooledConnection:
 class PostgresStatements:
     """Statements on one connection of the pool, each a transaction of its own."""
 
-    def __init__(self, connection: PooledConnection, *, commit_seconds: float) -> None:
-        """Execute on `connection`."""
+    def __init__(self, connection: PooledConnection, *, write_seconds: float) -> None:
+        """Execute on `connection`; what writes may take `write_seconds`, with its commit."""
         self._connection = connection
-        self._commit_seconds = commit_seconds
+        self._write_seconds = write_seconds
 
     async def read(self, step: Step[Answer]) -> Answer:
         """See `Statements`. Once again, if the connection turned out to have been cut."""
@@ -126,7 +126,7 @@ class PostgresStatements:
         """See `Statements`. Once: if the connection is cut, it may be done or not."""
         driver = await self._connection.driver()
         try:
-            with committing(driver, seconds=self._commit_seconds):
+            with committing(driver, seconds=self._write_seconds):
                 return await step(PostgresSession(driver))
         except Exception as error:
             await self._connection.is_lost(error)
@@ -140,11 +140,11 @@ class KeptConnection:
     use gets one from the pool.
     """
 
-    def __init__(self, pool: AsyncEngine, on_silence: Callable[[], None], *, commit_seconds: float) -> None:
+    def __init__(self, pool: AsyncEngine, on_silence: Callable[[], None], *, write_seconds: float) -> None:
         """Take it from `pool` when it is first needed."""
         self._pool = pool
         self._on_silence = on_silence
-        self._commit_seconds = commit_seconds
+        self._write_seconds = write_seconds
         self._idle: PooledConnection | None = None
         self._is_closed = False
 
@@ -156,7 +156,7 @@ class KeptConnection:
             connection = PooledConnection(await self._pool.connect(), self._on_silence)
         connection.forget_if_cut()
         try:
-            yield PostgresStatements(connection, commit_seconds=self._commit_seconds)
+            yield PostgresStatements(connection, write_seconds=self._write_seconds)
         except BaseException:
             await connection.give_back()
             raise

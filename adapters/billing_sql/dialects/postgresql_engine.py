@@ -81,7 +81,10 @@ class PostgresEngine:
         else:
             self._singles = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
         self._questions, self._updates = (
-            KeptConnection(self._singles, self._hosts.distrust, commit_seconds=limits.statement_seconds)
+            # The server's own limit on a statement comes first; the driver's, which would cancel a commit, does not.
+            KeptConnection(
+                self._singles, self._hosts.distrust, write_seconds=limits.statement_seconds + GRACE_SECONDS / 2
+            )
             for _ in range(2)
         )
 

@@ -277,7 +277,6 @@ PARTS = st.sampled_from(
         f"v1={V1[:-1]}",
         f"t={CREATED - 1}",
         f"v1={V1}=",
-        "v1",
         "",
     ]
 )
