@@ -180,7 +180,7 @@ def test_what_a_thin_notification_names_can_be_fetched(
     [
         {"duplicate": 101},
         {"reorder": 1_001},
-        {"max_retries": 101},
+        {"max_retries": 1001},
         {"delay_seconds": 1e9},
         {"timeout_seconds": 1e9},
         {"api_version": "banana"},

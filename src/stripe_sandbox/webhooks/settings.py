@@ -42,7 +42,7 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     """Claim this mode; None: the true one, test mode."""
     api_version: str | None = None
     """Render for this version; None: as each endpoint says."""
-    max_retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 8
+    max_retries: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 8
     backoff_base_seconds: Seconds = 1.0
     """The wait before the first retry; each further one is twice as long."""
     backoff_cap_seconds: Seconds = 60.0
