@@ -113,7 +113,7 @@ USES = (
         "POST /v1/subscriptions",
         "subscriptions",
         "create",
-        ({"customer": "$customer", "items": [{"price": "price_pro"}]},),
+        ({"customer": "$customer", "items": [{"price": "price_pro"}], "payment_behavior": "default_incomplete"},),
         "subscription",
     ),
     Use("GET /v1/subscriptions", "subscriptions", "list"),
@@ -223,25 +223,21 @@ def ids(client: stripe.StripeClient, box: SandboxServer, subscription: stripe.Su
         {"customer": customer, "items": [{"price": "price_pro"}], "default_payment_method": method}
     )
     box.control.pause(paused.id)
-    doubtful, unpaid = (
-        client.v1.subscriptions.create(
-            {
-                "customer": client.v1.customers.create({}).id,
-                "items": [{"price": "price_pro"}],
-                "payment_behavior": "default_incomplete",
-            }
-        )
-        for _ in range(2)
-    )
+    unpaid: stripe.params.SubscriptionCreateParams = {
+        "customer": client.v1.customers.create({}).id,
+        "items": [{"price": "price_pro"}],
+        "payment_behavior": "default_incomplete",
+    }
+    doubtful, open_ = (str(client.v1.subscriptions.create(unpaid).latest_invoice) for _ in range(2))
     return {
         "clock": client.v1.test_helpers.test_clocks.create({"frozen_time": 1_900_000_000}).id,
         "configuration": client.v1.billing_portal.configurations.list().data[0].id,
         "customer": customer,
-        "doubtful": str(doubtful.latest_invoice),
+        "doubtful": doubtful,
         "endpoint": client.v1.webhook_endpoints.list().data[0].id,
         "event": client.v1.events.list().data[0].id,
         "method": method,
-        "open": str(unpaid.latest_invoice),
+        "open": open_,
         "paused": paused.id,
         "product": client.v1.products.create({"name": "Empty"}).id,
         "session": client.v1.checkout.sessions.create(

@@ -36,3 +36,19 @@ def test_a_test_clock_stands_within_our_years(client: stripe.StripeClient, momen
     """Before 1970 and from the year 3000 on there is no test clock."""
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.test_helpers.test_clocks.create({"frozen_time": moment})
+
+
+def test_what_is_on_a_test_clock_is_listed_with_it_only(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """Customers and subscriptions of a test clock are left out of lists that name neither the clock nor them."""
+    clock = client.v1.test_helpers.test_clocks.create({"frozen_time": START}).id
+    plain, tested = client.v1.customers.create({}).id, client.v1.customers.create({"test_clock": clock}).id
+    made: dict[str, str] = {}
+    for customer in (plain, tested):
+        box.control.change_card(customer, "succeeds")
+        made[customer] = client.v1.subscriptions.create({"customer": customer, "items": [{"price": "price_pro"}]}).id
+    customers, subscriptions = client.v1.customers, client.v1.subscriptions
+    assert [row.id for row in customers.list().data] == [plain]
+    assert [row.id for row in customers.list({"test_clock": clock}).data] == [tested]
+    assert [row.id for row in subscriptions.list({"status": "all"}).data] == [made[plain]]
+    assert [row.id for row in subscriptions.list({"test_clock": clock}).data] == [made[tested]]
+    assert [row.id for row in subscriptions.list({"customer": tested}).data] == [made[tested]]

@@ -78,6 +78,15 @@ def card_named(name: str) -> Card:
     return card
 
 
+def no_method() -> ApiError:
+    """The refusal of a charge where there is nothing to charge."""
+    return ApiError(
+        "This customer has no attached payment source or default payment method. Please consider adding a default "
+        "payment method.",
+        code="resource_missing",
+    )
+
+
 def declined(charge: Charge, *, changes_stand: bool = False) -> ApiError:
     """The `card_error` a refused charge answers with; it may be the answer to an attempt that has been noted."""
     message, code = _REFUSALS.get(charge, _DECLINED)

@@ -7,7 +7,7 @@ from stripe_sandbox.api.errors import ApiError, missing_parameter, no_such
 from stripe_sandbox.api.lists import equal, page_of, within
 from stripe_sandbox.api.operation import Call, Operation, operation
 from stripe_sandbox.billing import changing, ending, pausing, starting
-from stripe_sandbox.billing.cards import card_of, declined
+from stripe_sandbox.billing.cards import card_of, declined, no_method
 from stripe_sandbox.billing.periods import DAY_SECONDS
 from stripe_sandbox.billing.prices import must_be_active, must_recur
 from stripe_sandbox.objects.subscription import ENDED, items_of, period_of, set_items
@@ -56,14 +56,19 @@ def _create(world: World, call: Call) -> Resource:
     )
     row, invoice = starting.begin(world, order)
     card = card_of(world, row)
-    charge = "declined" if card is None else card.absent
     behaviour = params.get("payment_behavior", "allow_incomplete")
-    if invoice["amount_due"] == 0 or (charge == "succeeds" and behaviour != "default_incomplete"):
+    if invoice["amount_due"] == 0:
+        starting.tell_paid(world, row, invoice)
+    elif behaviour == "default_incomplete":
+        starting.tell_unpaid(world, row, invoice, attempted=False)
+    elif card is None:
+        raise no_method()
+    elif card.absent == "succeeds":
         starting.tell_paid(world, row, invoice)
     elif behaviour == "error_if_incomplete":
-        raise declined(charge)
+        raise declined(card.absent)
     else:
-        starting.tell_unpaid(world, row, invoice, attempted=behaviour != "default_incomplete")
+        starting.tell_unpaid(world, row, invoice, attempted=True)
     return row
 
 
@@ -229,6 +234,8 @@ def _list(world: World, call: Call) -> Resource:
         return (
             _has_status(row, status)
             and equal(params, row, "customer", "collection_method", "test_clock")
+            # What is on a test clock is listed with its clock or its customer only.
+            and (row["test_clock"] is None or "test_clock" in params or "customer" in params)
             and (price is None or any(item["price"]["id"] == price for item in items_of(row)))
             and within(params.get("created"), row["created"])
             and within(params.get("current_period_start"), period_of(row)[0])
