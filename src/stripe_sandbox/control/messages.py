@@ -14,6 +14,10 @@ class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a call takes or answers; an unknown field is a mistake."""
 
 
+class Nothing(Message):
+    """For a call that has nothing to say."""
+
+
 class Pay(Message):
     card: str = "succeeds"
     email: str | None = None
@@ -81,8 +85,10 @@ class Resent(Message):
 
 
 class Emit(Message):
-    type: str
-    object: dict[str, Any]
+    type: Annotated[str, msgspec.Meta(pattern=r"^[^\s.]+(\.[^\s.]+)+$", max_length=200)]
+    """Words with dots between them, as in `invoice.paid`; it need not be one of Stripe's."""
+    object: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
+    """Its `id`, if it has one, is a text or a number."""
     created: Annotated[int, msgspec.Meta(ge=0, lt=END_OF_TIME)] | None = None
     previous_attributes: dict[str, Any] | None = None
 
