@@ -1,7 +1,7 @@
 """Stripe's API, mounted raw: a faithful error or a cut connection is no framework's business."""
 
 from typing import Any, Final, cast
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from litestar import asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
@@ -62,8 +62,8 @@ def _request(scope: Scope, body: bytes) -> dispatch.Request:
 
 
 def _path(raw: str) -> str:
-    """Unquote each segment: SDKs quote the ids that they put there. A slash within an id stays quoted."""
-    return "/".join(unquote(segment).replace("/", "%2F") for segment in raw.split("/"))
+    """Unquote each segment: SDKs quote the ids that they put there, as in forms. A slash within an id stays quoted."""
+    return "/".join(unquote_plus(segment).replace("/", "%2F") for segment in raw.split("/"))
 
 
 def _too_large() -> dispatch.Answer:

@@ -131,3 +131,20 @@ def test_the_rate_limit_counts_by_operation() -> None:
     assert [status_of(path) for path in paths] == [404, 429, 200]
     now += 1
     assert status_of("/v1/products/prod_1silver") == 404
+
+
+@pytest.mark.parametrize("wrong", [{"path": "nope"}, {"path": "/v2/core"}, {"method": "zz"}, {"method": "post"}])
+def test_a_fault_that_could_never_strike_is_refused(box: SandboxServer, wrong: dict[str, str]) -> None:
+    """A path outside of the API and a method that it does not have are 400s, and set nothing."""
+    answer = httpx.post(f"{box.url}/_sandbox/faults", json={"kind": "drop_before", **wrong})
+    assert answer.status_code == 400
+    assert next(iter(wrong)) in answer.json()["error"]["message"]
+    assert box.control.faults().faults == []
+
+
+@pytest.mark.parametrize(("status", "title"), [(502, "502 Bad Gateway"), (503, "503 Service Unavailable")])
+def test_a_page_instead_of_json_names_its_status(box: SandboxServer, status: int, title: str) -> None:
+    """The HTML of a `not_json` fault says the status it comes with."""
+    box.control.set_faults(Fault(kind="not_json", status=status))
+    answer = httpx.get(f"{box.url}/v1/customers", headers={"Authorization": f"Bearer {box.api_key}"})
+    assert (answer.status_code, title in answer.text) == (status, True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from stripe_sandbox.api import versions
 from stripe_sandbox.api.errors import STUMBLED, ApiError, unrecognized_url
 from stripe_sandbox.api.expand import expand
-from stripe_sandbox.api.faults import NOT_JSON, SERVER_ERROR, Fault, Faults, Kind, too_many
+from stripe_sandbox.api.faults import SERVER_ERROR, Fault, Faults, Kind, not_json, too_many
 from stripe_sandbox.api.forms import decode_form
 from stripe_sandbox.api.idempotency import IdempotencyKeys, Stored, in_use
 from stripe_sandbox.api.operation import Call, Operation
@@ -22,6 +22,9 @@ from stripe_sandbox.world.world import Origin, World
 
 _logger: Final = logging.getLogger(__name__)
 _OK: Final = 200
+_SHOWN_FIRST: Final = 8
+_SHOWN_LAST: Final = 4
+_FORM: Final = "application/x-www-form-urlencoded"
 _WITHOUT_BODY: Final = frozenset({"GET", "DELETE"})
 
 
@@ -87,7 +90,7 @@ class Dispatcher:
         if found is None:
             raise unrecognized_url(request.method, request.path)
         self._faults.check_rate(request.method, request.path, f"{request.method} {found[0].path}")
-        raw = decode_form(request.query if request.method in _WITHOUT_BODY else _text(request.body))
+        raw = decode_form(request.query if request.method in _WITHOUT_BODY else _form(request))
         key = (request.headers.get("idempotency-key") or None) if request.method == "POST" else None
         fault = self._faults.take(request.method, request.path, spared=self._spared(key))
         if (early := _early(fault, headers)) is not None:
@@ -169,8 +172,13 @@ class Dispatcher:
                 status=401,
             )
         if key != self._world.config.api_key:
-            shown = f"{key[:8]}{'*' * max(len(key) - 12, 0)}{key[-4:]}"
-            raise ApiError(f"Invalid API Key provided: {shown}", status=401)
+            raise ApiError(f"Invalid API Key provided: {_veiled(key)}", status=401)
+
+
+def _veiled(key: str) -> str:
+    """A key with its middle hidden; all of it where it is too short to have one."""
+    hidden = len(key) - _SHOWN_FIRST - _SHOWN_LAST
+    return f"{key[:_SHOWN_FIRST]}{'*' * hidden}{key[-_SHOWN_LAST:]}" if hidden > 0 else "*" * len(key)
 
 
 def _api_key(header: str) -> str:
@@ -184,9 +192,13 @@ def _api_key(header: str) -> str:
     return rest.strip() if scheme.lower() == "bearer" else ""
 
 
-def _text(body: bytes) -> str:
+def _form(request: Request) -> str:
+    """The body, which is a form; one that does not say what it is is taken for one."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.body and kind not in {"", _FORM}:
+        raise ApiError(f"Invalid request (check that your POST content type is {_FORM}). It is {kind[:80]}.")
     try:
-        return body.decode()
+        return request.body.decode()
     except UnicodeDecodeError as error:
         raise ApiError("Invalid request: the body is not UTF-8.") from error
 
@@ -196,9 +208,8 @@ def _early(fault: Fault | None, headers: dict[str, str]) -> Answer | None:
     match None if fault is None else fault.kind:
         case "drop_before":
             return Answer(status=_OK, headers=headers, body=b"", cut=True)
-        case "not_json":
-            status = 502 if fault is None else fault.status
-            return Answer(status=status, headers={**headers, "Content-Type": "text/html"}, body=NOT_JSON)
+        case "not_json" if fault is not None:
+            return Answer(status=fault.status, headers={**headers, "Content-Type": "text/html"}, body=not_json(fault))
         case "too_many_requests" if fault is not None:
             raise too_many(fault)
         case _:

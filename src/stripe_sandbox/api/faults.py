@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Collection
+from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -24,10 +25,10 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One fault and the requests it strikes."""
 
     kind: Kind
-    method: str | None = None
+    method: Literal["DELETE", "GET", "POST"] | None = None
     """None: any."""
-    path: str = "/v1/"
-    """Strikes paths that begin so."""
+    path: Annotated[str, msgspec.Meta(pattern="^/v1(/|$)")] = "/v1/"
+    """Strikes paths that begin so; the API has no others."""
     count: Annotated[int, msgspec.Meta(ge=1)] | None = 1
     """How many requests it strikes; null: all until it is removed. A `rate_limit` is never used up."""
     latency_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 1.0
@@ -113,4 +114,11 @@ def too_many(fault: Fault) -> ApiError:
 SERVER_ERROR: Final = ApiError(
     "An unknown error occurred. (The sandbox was told to answer so.)", status=500, kind="api_error"
 )
-NOT_JSON: Final = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+def not_json(fault: Fault) -> bytes:
+    """A page as proxies show it, which names its status."""
+    return f"<html><body><h1>{fault.status} {_PHRASES.get(fault.status, 'Error')}</h1></body></html>".encode()
+
+
+_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}

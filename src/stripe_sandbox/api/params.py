@@ -18,7 +18,7 @@ _METADATA_VALUE: Final = 500
 _INTEGER: Final = re.compile(r"^-?[0-9]{1,19}$")
 _MOST: Final = 2**63 - 1
 _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s/]\S*$")
-_EMAIL: Final = re.compile(r"^[^@\s]+@[^@\s]+$")
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 _INDEX: Final = re.compile(r"^[0-9]{1,9}$")
 _LAST_MOMENT: Final = 253_402_300_799
 """The end of the year 9999."""
@@ -84,7 +84,7 @@ def email(*, longest: int = 512, clearable: bool = True) -> Check:
 
     def check(value: Any, name: str) -> str | None:
         word: str | None = plain(value, name)
-        if word is not None and not _EMAIL.match(word):
+        if word is not None and not _EMAIL.fullmatch(word):
             raise ApiError(f"Invalid email address: {word[:80]}", code="email_invalid", param=name)
         return word
 
@@ -199,9 +199,11 @@ class Array:
     most: int
 
     def __call__(self, value: Any, name: str) -> list[Any]:
-        tree = {} if value == "" else _tree(value, name)
-        if not all(_INDEX.match(key) for key in tree) or len(tree) > self.most:
+        tree = {} if value == "" else _tree(value, name, "array")
+        if not all(_INDEX.match(key) for key in tree):
             raise ApiError("Invalid array", param=name)
+        if len(tree) > self.most:
+            raise ApiError(f"Invalid array: at most {self.most} values; there are {len(tree)}.", param=name)
         if len(tree) < self.least:
             raise empty_parameter(name)
         ordered = sorted(tree.items(), key=lambda pair: int(pair[0]))
@@ -223,9 +225,9 @@ def time_range() -> Check:
     return check
 
 
-def _tree(value: Any, name: str) -> Tree:
+def _tree(value: Any, name: str, wanted: str = "object") -> Tree:
     if not isinstance(value, dict):
-        raise ApiError("Invalid object", param=name)
+        raise ApiError(f"Invalid {wanted}", param=name)
     return cast("Tree", value)
 
 

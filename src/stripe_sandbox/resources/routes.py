@@ -31,6 +31,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *test_clocks.OPERATIONS,
 )
 _ID: Final = "{id}"
+_NOT_IDS: Final = frozenset({"", "create_preview", "search", "upcoming"})
+"""What stands in an id's place in addresses of Stripe's that are not here; an id is never empty."""
 
 
 def _by_shape() -> dict[tuple[str, int], list[tuple[list[str], Operation]]]:
@@ -49,6 +51,8 @@ def route(method: str, path: str, version: str) -> tuple[Operation, str] | None:
     given = path.split("/")
     for parts, entry in _SHAPES.get((method, len(given)), ()):
         if entry.since <= version and all(part in (_ID, word) for part, word in zip(parts, given, strict=True)):
-            target = given[parts.index(_ID)] if _ID in parts else ""
-            return entry, target
+            target = given[parts.index(_ID)] if _ID in parts else None
+            if target in _NOT_IDS:
+                return None
+            return entry, "" if target is None else target.replace("%2F", "/")
     return None
