@@ -49,6 +49,13 @@ def _read_currency(context: click.Context, param: click.Parameter, value: str) -
         raise click.BadParameter(str(error)) from error
 
 
+def _read_database(context: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    del context, param
+    if value == "":
+        raise click.BadParameter("name a file, or leave the option out to keep nothing")
+    return None if value is None else Path(value)
+
+
 def _endpoints(url: str | None, secret: str | None, events: str, api_version: str | None) -> tuple[SeedEndpoint, ...]:
     if bool(url) != bool(secret):
         raise click.UsageError("--webhook-url and --webhook-secret go together.")
@@ -72,7 +79,8 @@ def _endpoints(url: str | None, secret: str | None, events: str, api_version: st
 @click.option("--api-version", default=NEWEST_API_VERSION, show_default=True, help="The account's default version.")
 @click.option(
     "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False),
+    callback=_read_database,
     help="Keep the world in this file, over restarts. Without it, everything is forgotten at the end.",
 )
 @click.option(

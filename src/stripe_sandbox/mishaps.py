@@ -11,7 +11,9 @@ from stripe_sandbox.pages.refusals import defect, show_error, show_misuse
 from stripe_sandbox.resource import is_list
 
 AnyRequest = Request[Any, Any, Any]
+_NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
+_MOST_CHARACTERS: Final = 200
 _CONTROL: Final = "/_sandbox"
 
 
@@ -24,7 +26,16 @@ def _misuse(request: AnyRequest, error: HTTPException) -> Response[Any]:
         return _fail(request, error)
     if _is_for_a_browser(request):
         return show_misuse(request, error)
+    if error.status_code == _NOT_FOUND:
+        return _as_json(ApiError(_nothing_at(request), status=_NOT_FOUND))
     return _as_json(ApiError(_sentence(error), status=error.status_code))
+
+
+def _nothing_at(request: AnyRequest) -> str:
+    return (
+        f"There is nothing at {request.method} {request.url.path[:_MOST_CHARACTERS]}: the API is below /v1, "
+        "the control calls are below /_sandbox, and the pages begin at /."
+    )
 
 
 def _fail(request: AnyRequest, error: Exception) -> Response[Any]:

@@ -111,6 +111,7 @@ def test_help_explains_every_option() -> None:
             ["--webhook-url=http://x", "--webhook-secret=whsec_x", "--webhook-api-version=2020"],
             "Invalid Stripe API version",
         ),
+        (["--database", ""], "name a file"),
     ],
 )
 def test_mistakes_are_explained(options: list[str], message: str) -> None:

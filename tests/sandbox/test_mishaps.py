@@ -72,9 +72,11 @@ def test_a_browser_that_is_lost_sees_a_page(box: SandboxServer, path: str, statu
 
 @pytest.mark.parametrize("path", ["/nothing", "/_sandbox/nothing"])
 def test_a_program_that_is_lost_gets_json(box: SandboxServer, path: str) -> None:
-    """An unknown address is a 404 in JSON for a program, below `/_sandbox` for anybody."""
+    """An unknown address is a 404 in JSON for a program, below `/_sandbox` for anybody; it says what there is."""
     headers = BROWSER if path.startswith("/_sandbox") else {}
-    assert httpx.get(box.url + path, headers=headers).json()["error"]["message"] == "Not Found"
+    told = httpx.get(box.url + path, headers=headers)
+    assert (told.status_code, told.json()["error"]["message"][:32]) == (404, f"There is nothing at GET {path}"[:32])
+    assert all(place in told.text for place in ("/v1", "/_sandbox", "pages"))
 
 
 def test_a_wrong_field_is_named(box: SandboxServer) -> None:
