@@ -1,8 +1,9 @@
 """A person pays on the checkout page, or does not."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from stripe_sandbox.api import params
 from stripe_sandbox.api.errors import ApiError
 from stripe_sandbox.billing import invoicing, starting
 from stripe_sandbox.billing.cards import Card, attach, card_named, declined
@@ -15,6 +16,7 @@ from stripe_sandbox.resource import Resource, snapshot
 from stripe_sandbox.world.world import World
 
 SESSION = "checkout.session"
+_EMAIL: Final = params.email()
 Authentication: TypeAlias = Literal["completes", "fails", "pending"]
 
 
@@ -52,6 +54,8 @@ def pay(
 ) -> Payment:
     """Pay an open session with a test card."""
     session = open_session(world, session_id)
+    if email:
+        _EMAIL(email, "email")
     if has_lost_its_customer(world, session):
         raise ApiError(
             f"The customer {session['customer']} of the checkout session {session_id} was deleted: nobody can pay it.",

@@ -21,6 +21,7 @@ from stripe_sandbox.api.params import (
 )
 from stripe_sandbox.billing.portal import CONFIGURATION
 from stripe_sandbox.objects.portal import portal_configuration, portal_session
+from stripe_sandbox.objects.subscription import ENDED
 from stripe_sandbox.resource import Resource, part, snapshot
 from stripe_sandbox.resources.common import LOCALES, assign, fresh_metadata, live_customer, merge_metadata
 from stripe_sandbox.world.world import World
@@ -72,21 +73,22 @@ def _create_session(world: World, call: Call) -> Resource:
     )
     assign(row, params, "locale")
     row["return_url"] = params.get("return_url") or configuration["default_return_url"]
-    row["flow"] = _flow(world, customer, params.get("flow_data"))
+    row["flow"] = _flow(world, customer, configuration, params.get("flow_data"))
     world.emit("billing_portal.session.created", row)
     return row
 
 
-def _flow(world: World, customer: Resource, given: dict[str, Any] | None) -> Resource | None:
+def _flow(world: World, customer: Resource, configuration: Resource, given: dict[str, Any] | None) -> Resource | None:
     """A page for one thing: https://docs.stripe.com/customer-management/portal-deep-links."""
     if given is None:
         return None
     kind: str = given["type"]
     details: Resource = given.get(kind) or {}
+    _check_offered(configuration, kind)
     if kind in _SUBSCRIPTION_FLOWS:
         if "subscription" not in details:
             raise missing_parameter(f"flow_data[{kind}][subscription]")
-        _check_owner(world, customer, details["subscription"], param=f"flow_data[{kind}][subscription]")
+        _check_subscription(world, customer, details["subscription"], param=f"flow_data[{kind}][subscription]")
     for item in details.get("items", []):
         if item.get("price") is not None:
             world.get("price", item["price"], param=f"flow_data[{kind}][items][0][price]")
@@ -98,9 +100,22 @@ def _flow(world: World, customer: Resource, given: dict[str, Any] | None) -> Res
     return flow
 
 
-def _check_owner(world: World, customer: Resource, subscription_id: str, *, param: str) -> None:
-    if world.get("subscription", subscription_id, param=param)["customer"] != customer["id"]:
+def _check_offered(configuration: Resource, kind: str) -> None:
+    """A flow to what the portal does not offer would lead nowhere."""
+    feature = "subscription_update" if kind == "subscription_update_confirm" else kind
+    if not configuration["features"][feature]["enabled"]:
+        raise ApiError(
+            f"This session cannot be created because the `{feature}` feature in the portal configuration is disabled.",
+            param="flow_data[type]",
+        )
+
+
+def _check_subscription(world: World, customer: Resource, subscription_id: str, *, param: str) -> None:
+    row = world.get("subscription", subscription_id, param=param)
+    if row["customer"] != customer["id"]:
         raise ApiError(f"The subscription {subscription_id} is not one of the customer's.", param=param)
+    if row["status"] in ENDED:
+        raise ApiError(f"The subscription {subscription_id} has ended: it is {row['status']}.", param=param)
 
 
 def _create_configuration(world: World, call: Call) -> Resource:

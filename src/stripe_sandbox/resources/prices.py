@@ -26,7 +26,16 @@ from stripe_sandbox.resources.products import make_product, must_be_new
 from stripe_sandbox.world.world import World
 
 INTERVALS: Final = ("day", "month", "week", "year")
-_CURRENCY_LETTERS: Final = 3
+_CURRENCY_WORDS: Final = (
+    "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf "
+    "clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl hrk htg huf "
+    "idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop "
+    "mro mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar "
+    "sbd scr sek sgd shp sle sll sos srd std svc szl thb tjs tnd top try ttd twd tzs uah ugx usd usdc uyu uzs vnd "
+    "vuv wst xaf xcd xcg xof xpf yer zar zmw"
+)
+_CURRENCIES: Final = frozenset(_CURRENCY_WORDS.split())
+"""https://docs.stripe.com/currencies, and those that were there once."""
 _LONGEST: Final = {"day": 1_095, "week": 156, "month": 36, "year": 3}
 """Three years, which is as far apart as Stripe lets payments be."""
 _MOST_AMOUNT: Final = 99_999_999_999
@@ -42,7 +51,7 @@ _RECURRING: Final = group(
 
 
 def currency_code(word: str, param: str = "currency") -> str:
-    if len(word) != _CURRENCY_LETTERS or not (word.isascii() and word.isalpha()):
+    if word.lower() not in _CURRENCIES:
         raise ApiError(f"Invalid currency: {word[:40]}.", param=param)
     return word.lower()
 

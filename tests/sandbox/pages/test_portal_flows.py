@@ -103,10 +103,14 @@ def test_a_flow_to_pause(
 ) -> None:
     """The flow follows the configuration: where pausing is not offered it says so, where it is it pauses."""
     flow = {"type": "subscription_pause", "subscription_pause": {"subscription": subscription.id}}
-    refused = visitor.open(portal(flow_data=flow))
+    configurations = client.v1.billing_portal.configurations
+    offering = configurations.create({"features": {"subscription_pause": {"enabled": True}}}).id
+    address = portal(flow_data=flow, configuration=offering)
+    configurations.update(offering, {"features": {"subscription_pause": {"enabled": False}}})
+    refused = visitor.open(address)
     assert (refused.buttons, "does not offer that" in refused.text) == ([], True)
-    offering = client.v1.billing_portal.configurations.create({"features": {"subscription_pause": {"enabled": True}}})
-    visitor.press(visitor.open(portal(flow_data=flow, configuration=offering.id)), "Pause the plan")
+    configurations.update(offering, {"features": {"subscription_pause": {"enabled": True}}})
+    visitor.press(visitor.open(address), "Pause the plan")
     assert status()[0] == "paused"
 
 
