@@ -54,10 +54,10 @@ button[disabled]{opacity:.6;cursor:progress}
 """
 _SCRIPT: Final = Template("""
 "use strict";
-const key = $key, pollMilliseconds = 2000;
+const key = $key, pollMilliseconds = 2000, patienceMilliseconds = 60000;
 const part = (id) => document.getElementById(id);
 const came = new URLSearchParams(location.search).get("checkout");
-let leaving = false;
+let leaving = false, arrived = false;
 
 function say(id, text) {
   const place = part(id);
@@ -91,20 +91,33 @@ function day(moment) {
   return new Date(moment).toLocaleDateString("en-GB", parts);
 }
 
+function words(free, waiting) {
+  if (came === "left") { return free ? "You left the checkout. Nothing was charged." : ""; }
+  if (came !== "success") { return ""; }
+  if (waiting) { return "Thank you! Waiting for word of the payment…"; }
+  if (free) { return arrived ? "" : "No word of a payment has come yet."; }
+  return "Thank you! Your payment has arrived.";
+}
+
+function hasEnded(status) {
+  return ["canceled", "incomplete_expired"].includes(status);
+}
+
 function show(billing) {
   const free = billing.plan === "free", ending = billing.cancel_at_period_end === true;
+  arrived = arrived || !free;
+  // Who has just paid is not asked to buy a second time, but nobody waits here for ever.
+  const waiting = came === "success" && !arrived && performance.now() < patienceMilliseconds;
+  const until = hasEnded(billing.status) ? null : billing.current_period_end;
   part("plan").textContent = billing.plan;
   part("status").textContent = billing.status ? billing.status.replace("_", " ") : "no subscription";
-  part("until-row").hidden = !billing.current_period_end;
+  part("until-row").hidden = !until;
   part("until-name").textContent = ending ? "Ends on" : "Period ends";
-  part("until").textContent = billing.current_period_end ? day(billing.current_period_end) : "";
+  part("until").textContent = until ? day(until) : "";
   say("ending", ending ? "The plan is cancelled: it ends with the period, and you can resume it until then." : "");
-  part("upgrade").hidden = !free;
-  if (came === "success") {
-    say("note", free ? "Thank you! Waiting for word of the payment…" : "Thank you! Your payment has arrived.");
-  } else if (came === "left") {
-    say("note", "You left the checkout. Nothing was charged.");
-  }
+  part("upgrade").hidden = !free || waiting;
+  part("note").classList.toggle("good", came === "success" && (waiting || !free));
+  say("note", words(free, waiting));
 }
 
 async function poll() {
@@ -152,7 +165,7 @@ _PAGE: Final = Template("""<!doctype html>
 <main>
 <h1>Your plan</h1>
 <noscript><p class="note">This page calls the service's API with JavaScript, which is switched off.</p></noscript>
-<p id="note" class="note good" role="status" hidden></p>
+<p id="note" class="note" role="status" hidden></p>
 <p id="refusal" class="note bad" role="alert" hidden></p>
 <p id="trouble" class="note bad" role="status" hidden></p>
 <section aria-labelledby="plan-title">

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -70,6 +71,8 @@ def test_a_person_buys_cancels_and_resumes(watched: Watched, shop: Page, dev: De
     expect(shop.get_by_role("heading", name="Past plans")).to_be_visible()
     shop.get_by_role("link", name="Return to").click()
     expect(shop.locator("#plan")).to_have_text("free")
+    expect(shop.locator("#status")).to_have_text("canceled")
+    expect(shop.get_by_text("Period ends")).to_be_hidden()
     expect(shop.get_by_role("button", name="Upgrade to Pro")).to_be_visible()
 
     shop.get_by_role("link", name="Open the control room").click()
@@ -109,7 +112,30 @@ def test_a_person_who_leaves_the_checkout_is_told(shop: Page) -> None:
     press(shop, "Upgrade to Pro")
     press(shop, "Leave without paying")
     expect(shop.locator("#note")).to_have_text("You left the checkout. Nothing was charged.")
+    expect(shop.locator("#note")).not_to_have_class("note good")
     expect(shop.locator("#plan")).to_have_text("free")
+
+
+def test_who_waits_for_the_payment_is_not_asked_to_buy_again(shop: Page, dev: DevProcess) -> None:
+    """Back from the checkout, before the webhook has come, the shop waits and offers no second purchase."""
+    httpx.put(f"{dev.stripe_url}/_sandbox/delivery", json={"paused": True}).raise_for_status()
+    shop.goto(f"{dev.url}/?checkout=success")
+    expect(shop.locator("#note")).to_have_text("Thank you! Waiting for word of the payment…")
+    expect(shop.locator("#note")).to_have_class("note good")
+    expect(shop.get_by_role("button", name="Upgrade to Pro")).to_be_hidden()
+
+
+def test_a_reset_of_the_sandbox_does_not_leave_the_shop_behind(shop: Page, dev: DevProcess) -> None:
+    """After "Reset everything" the shop is at its free plan again, and the person buys anew."""
+    for _ in range(2):
+        buy(shop, "Succeeds 4242")
+        expect_plan(shop, "pro", "active")
+        shop.get_by_role("link", name="Open the control room").click()
+        shop.get_by_text("Reset the sandbox").click()
+        press(shop, "Reset everything")
+        expect(shop.get_by_role("status")).to_have_text("The world is back at its beginning.")
+        shop.goto(dev.url)
+        expect(shop.locator("#plan")).to_have_text("free")
 
 
 def test_the_api_s_refusals_are_shown_as_sentences(shop: Page) -> None:

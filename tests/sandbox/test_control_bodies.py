@@ -4,6 +4,7 @@ import httpx
 import pytest
 import stripe
 
+from stripe_sandbox.control.client import ControlError
 from stripe_sandbox.testing import SandboxServer, WebhookInbox
 
 OK, REFUSED = 200, 400
@@ -62,3 +63,11 @@ def test_latest_is_the_newest_of_any_kind(
     box.control.flush()
     assert [event["id"] for event in inbox.events] == [newest]
     assert box.control.roll_secret("latest").startswith("whsec_")
+
+
+def test_disorder_of_types_that_no_event_can_have_is_refused(box: SandboxServer) -> None:
+    """A word without a dot would never strike; a pattern, and the type of a hand-made event, are taken."""
+    with pytest.raises(ControlError, match="like 'nope'"):
+        box.control.set_delivery(types=["invoice.paid", "nope"])
+    assert box.control.delivery().types == []
+    assert box.control.set_delivery(types=["*", "invoice.*", "thing.made"]).types == ["*", "invoice.*", "thing.made"]

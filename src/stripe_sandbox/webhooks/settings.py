@@ -64,4 +64,8 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
             raise ApiError(str(error)) from error
         if settings.api_version is not None:
             versions.check(settings.api_version)
+        for pattern in settings.types:
+            # A hand-made event may be of any type, but each has a dot.
+            if "." not in pattern and "*" not in pattern:
+                raise ApiError(f"No event is of a type like {pattern[:80]!r}.", param="types")
         return settings
