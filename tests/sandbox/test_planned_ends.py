@@ -65,3 +65,17 @@ def test_a_planned_end_moves_with_the_trial(client: stripe.StripeClient, box: Sa
     assert longer.cancel_at == period_end(longer) == period_end(made) + 9 * DAY
     begun = client.v1.subscriptions.update(made.id, {"trial_end": "now"})
     assert (begun.status, begun.cancel_at) == ("active", period_end(begun))
+
+
+def test_an_end_can_be_planned_at_the_beginning(client: stripe.StripeClient, box: SandboxServer) -> None:
+    """A subscription can be made with its end, by flag or by date, but not by both."""
+    customer = client.v1.customers.create({}).id
+    box.control.change_card(customer, "succeeds")
+    given: stripe.params.SubscriptionCreateParams = {"customer": customer, "items": [{"price": "price_pro"}]}
+    flagged = client.v1.subscriptions.create({**given, "cancel_at_period_end": True})
+    assert (flagged.status, flagged.cancel_at, flagged.cancel_at_period_end) == ("active", period_end(flagged), True)
+    end = period_end(flagged) + DAY
+    dated = client.v1.subscriptions.create({**given, "cancel_at": end})
+    assert (dated.cancel_at, dated.cancel_at_period_end) == (end, False)
+    with pytest.raises(stripe.InvalidRequestError, match="only specify one"):
+        client.v1.subscriptions.create({**given, "cancel_at": end, "cancel_at_period_end": True})

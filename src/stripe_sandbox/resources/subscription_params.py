@@ -31,6 +31,7 @@ STATUSES: Final = (
     "unpaid",
 )
 PERIOD_END_WORDS: Final = ("max_period_end", "min_period_end")
+_CANCEL_AT: Final = clearable(choice_or(moment(), *PERIOD_END_WORDS))
 _CANCELLATION: Final = group(
     comment=text(),
     feedback=clearable(
@@ -86,11 +87,12 @@ _ITEM: Final = {
 }
 CREATE: Final = {
     **_SHARED,
+    "cancel_at": _CANCEL_AT,
     "billing_mode": group(required=("type",), type=choice("classic", "flexible"), unused=("flexible",)),
     "customer": text(clearable=False),
     "items": array(group(_ITEM, required=("price",)), least=1, most=20),
     "trial_period_days": integer(least=1, most=730),
-    **ignored("backdate_start_date", "billing_cycle_anchor_config", "cancel_at", "currency", "customer_account"),
+    **ignored("backdate_start_date", "billing_cycle_anchor_config", "currency", "customer_account"),
 }
 LIST: Final = {
     **PAGE,
@@ -107,7 +109,7 @@ LIST: Final = {
 }
 UPDATE: Final = {
     **_SHARED,
-    "cancel_at": clearable(choice_or(moment(), *PERIOD_END_WORDS)),
+    "cancel_at": _CANCEL_AT,
     "cancellation_details": _CANCELLATION,
     "items": array(group(_ITEM, id=text(clearable=False), deleted=boolean(), unused=("clear_usage",)), most=20),
     "pause_collection": clearable(

@@ -55,6 +55,7 @@ def _create(world: World, call: Call) -> Resource:
         payment_method=own_method(world, params.get("default_payment_method"), customer["id"]),
     )
     row, invoice = starting.begin(world, order)
+    _apply_end(world, row, params)
     card = card_of(world, row)
     behaviour = params.get("payment_behavior", "allow_incomplete")
     if invoice["amount_due"] == 0:
@@ -93,8 +94,6 @@ def _retrieve(world: World, call: Call) -> Resource:
 
 def _update(world: World, call: Call) -> Resource:
     row, params = world.get("subscription", call.target), call.params
-    if "cancel_at" in params and "cancel_at_period_end" in params:
-        raise ApiError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
     if row["status"] in ENDED:
         return _update_ended(world, row, params)
     behaviour = params.get("payment_behavior", "allow_incomplete")
@@ -140,6 +139,8 @@ def _apply(world: World, row: Resource, params: dict[str, Any]) -> None:
 
 
 def _apply_end(world: World, row: Resource, params: dict[str, Any]) -> None:
+    if "cancel_at" in params and "cancel_at_period_end" in params:
+        raise ApiError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
     flag = params.get("cancel_at_period_end")
     if flag and not row["cancel_at_period_end"]:
         ending.mark_ending(world, row, at=period_of(row)[1], flag=True)
