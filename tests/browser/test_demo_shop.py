@@ -77,6 +77,7 @@ def test_a_person_buys_cancels_and_resumes(watched: Watched, shop: Page, dev: De
 
     shop.get_by_role("link", name="Open the control room").click()
     events = shop.get_by_role("region", name="Events")
+    events.get_by_text("more events").click()
     for told in (
         "checkout.session.completed",
         "customer.subscription.created",

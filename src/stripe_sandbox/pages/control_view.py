@@ -24,13 +24,16 @@ _REFRESH_SECONDS: Final = 5
 _PLACES: Final = {
     "clock": "Clock",
     "subscriptions": "Subscriptions",
+    "events": "Events",
     "customers": "Customers",
     "checkouts": "Checkouts",
-    "events": "Events",
+    "endpoints": "Webhook endpoints",
     "delivery": "Webhook disorder",
     "faults": "API faults",
-    "reset": "Reset",
+    "connect": "Connect",
+    "reset": "Begin anew",
 }
+"""The sections in the page's order, by the names of their places."""
 
 
 def show_room(sandbox: Sandbox, *, done: str | None, before: str | None, refresh: bool) -> Response[str]:
@@ -164,6 +167,7 @@ def _customer(world: World, row: Resource) -> tuple[Child, ...]:
     return (
         spread(tag("h3", name), email),
         tag("p", row["id"], class_="code soft"),
+        _test_clock(world, row),
         tag("details", tag("summary", "Change the card", tag("span", f" of {name}", class_="unseen")), form),
     )
 

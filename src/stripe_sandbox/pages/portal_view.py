@@ -9,7 +9,7 @@ from stripe_sandbox.billing.cards import CARDS, Card, card_of
 from stripe_sandbox.objects.subscription import ENDED, items_of, period_of
 from stripe_sandbox.pages.frame import button, note, page, section, select, spread, web_link
 from stripe_sandbox.pages.markup import Child, Markup, tag
-from stripe_sandbox.pages.words import badge, billed, card_number, day, money, rate
+from stripe_sandbox.pages.words import badge, billed, day, money, rate
 from stripe_sandbox.resource import Resource
 from stripe_sandbox.world.world import World
 
@@ -130,7 +130,7 @@ def card_form(world: World, session: Resource, rows: list[Resource]) -> Markup:
         if current
         else "No card is saved: a renewal would be declined."
     )
-    names = {card.name: f"{card.label} ({card_number(card.number)})" for card in CARDS.values()}
+    names = {card.name: f"{card.label} (…{card.number[-4:]})" for card in CARDS.values()}
     form = tag(
         "form",
         select("Another test card", "card", names, key="card", chosen=current.name if current else None),

@@ -70,8 +70,8 @@ button.main,.button.main{background:var(--accent);border-color:var(--accent);col
 button.main:hover,.button.main:hover{filter:brightness(1.08);color:var(--accent-ink)}
 button.harm{border-color:var(--bad);color:var(--bad)}
 button.plain{border-color:transparent;background:none;color:var(--accent);text-decoration:underline;
-text-underline-offset:.15em;padding:.5rem .25rem}
-button.small{min-height:2rem;padding:0 .25rem;font-size:.875rem}
+text-underline-offset:.15em;padding:.5rem 0}
+button.small{min-height:2rem;padding:0;font-size:.875rem}
 button.choice{width:100%;display:grid;gap:.1rem 1rem;grid-template-columns:minmax(0,1fr);text-align:left;
 justify-items:start;padding:.7rem 1rem}
 button.choice>:nth-child(n+2){font-weight:400;font-size:.875rem}
@@ -91,6 +91,8 @@ input[type=checkbox]{width:1.15rem;height:1.15rem;min-height:0;flex:none;accent-
 .inline .field{flex:1 1 11rem}
 summary{cursor:pointer;font-weight:600;font-size:.9375rem;padding:.45rem 0;color:var(--accent)}
 details[open]>summary{margin-bottom:.5rem}
+@media(max-width:29.99rem){.spread>.row,.row>form:not(:has(.plain)),.row>form>button:not(.plain),.row>.button,
+.inline .field,.inline>button{width:100%;flex-basis:100%}}
 """
 _ROOM: Final = """
 .facts{display:grid;gap:.3rem 1.25rem;grid-template-columns:minmax(0,auto) minmax(0,1fr)}

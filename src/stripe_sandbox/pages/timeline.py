@@ -17,6 +17,8 @@ from stripe_sandbox.webhooks.attempts import Attempt
 from stripe_sandbox.webhooks.envelope import envelope
 
 _SHOWN: Final = 20
+_OPEN: Final = 8
+"""So many events are open, and the others folded: all of them would push the rest of a phone's page far down."""
 _ATTEMPTS_SHOWN: Final = 3
 _OK: Final = range(200, 300)
 
@@ -34,10 +36,19 @@ def time_line(sandbox: Sandbox, *, before: str | None, refresh: bool) -> Markup:
     return section(
         "Events",
         _reading(refresh=refresh, before=before),
-        tag("ol", *rows, class_="rows") if rows else tag("p", "Nothing has happened yet.", class_="soft"),
+        tag("ol", *rows[:_OPEN], class_="rows") if rows else tag("p", "Nothing has happened yet.", class_="soft"),
+        _folded(rows[_OPEN:], unfolded=refresh or before is not None),
         tag("p", tag("a", "Older events", href=f"/?before={further}#events", class_="button")) if further else None,
         key="events",
     )
+
+
+def _folded(rows: list[Markup], *, unfolded: bool) -> Markup | None:
+    """The rows that are not read first; who pages back has come for them."""
+    if not rows:
+        return None
+    summary = tag("summary", f"{len(rows)} more events")
+    return tag("details", summary, tag("ol", *rows, class_="rows", start=_OPEN + 1), open=unfolded)
 
 
 def _reading(*, refresh: bool, before: str | None) -> Markup:

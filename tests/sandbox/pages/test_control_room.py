@@ -255,3 +255,34 @@ def test_a_deleted_customer_is_shown_as_such(
     room = visitor.open("/")
     assert "deleted" in room.text
     assert not [form for form in room.forms if form.action.startswith("/control/customers")]
+
+
+def test_the_links_at_the_top_lead_to_every_section_in_order(visitor: Visitor) -> None:
+    """Each section has its link, and no link leads nowhere."""
+    room = visitor.open("/")
+    links = [link.get("href") for link in room.all("a") if link.get("href").startswith("#")]
+    sections = [f"#{section.get('id')}" for section in room.all("section")]
+    assert links[1:] == sections
+    assert links[0] in sections
+
+
+def test_many_events_are_folded(visitor: Visitor, client: stripe.StripeClient) -> None:
+    """The newest eight are open, the rest can be unfolded; older pages, and a page that reads again, show all."""
+    for number in range(25):
+        client.v1.customers.create({"email": f"person{number}@shop.test"})
+    folds = [
+        [
+            "open" in element.attributes
+            for element in visitor.open(address).all("details")
+            if "more events" in element.words
+        ]
+        for address in ("/", "/?refresh=true")
+    ]
+    assert folds == [[False], [True]]
+
+
+def test_a_customer_on_a_test_clock_is_marked(visitor: Visitor, client: stripe.StripeClient) -> None:
+    """Beside the customer stands the time of its clock."""
+    clock = client.v1.test_helpers.test_clocks.create({"frozen_time": 1_900_000_000})
+    client.v1.customers.create({"name": "Ada", "test_clock": clock.id})
+    assert "On a test clock: 17 Mar 2030" in visitor.open("/").text
