@@ -17,8 +17,8 @@ from stripe_sandbox.world.world import World
 
 SWITCHES: Final = {
     "paused": "Hold everything back",
-    "ties": "Same second for all events: their order cannot be told by time",
-    "double_events": "Two events for each change: different ids, same content",
+    "ties": "All events say one and the same second",
+    "double_events": "Two events, with two ids, for each change",
     "bad_signature": "Sign with a wrong secret",
     "stale_signature": "Sign an hour too old",
     "thin": "Thin payloads",
