@@ -189,7 +189,6 @@ def test_events_are_listed_by_type_and_time_oldest_last(client: stripe.StripeCli
         {"object": "subscription", "items": {"data": [{"object": "subscription_item"}]}},
         {"object": "invoice", "lines": {"data": [{"object": "line_item"}]}},
         {"object": "checkout.session", "ui_mode": 7},
-        {},
     ],
 )
 def test_hand_made_objects_may_lack_anything(
