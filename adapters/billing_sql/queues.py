@@ -67,6 +67,7 @@ class SqlRereadQueue:
         self._database = database
         self._claim = _Claiming(database.difference)
         self._queue_overdue = _queue_overdue(database.difference)
+        self._allow_sweep = database.difference.allow_sweep
 
     async def claim(self, *, limit: int, now: datetime, leased_until: datetime, lease: str) -> Sequence[Reread]:
         """See `billing.ports.RereadQueue`."""
@@ -82,9 +83,14 @@ class SqlRereadQueue:
         """See `billing.ports.RereadQueue`."""
         # Periods end with a whole second, so nothing lies between a time and the next whole second.
         parameters = {"before": ended_before + _LESS_THAN_A_SECOND, "now": now}
-        return await self._database.write(
-            lambda connection: connection.execute(self._queue_overdue, parameters).rowcount
-        )
+
+        def sweep(connection: Connection) -> int:
+            # No index is kept for this: it is rare, and each event would pay for it.
+            if self._allow_sweep is not None:
+                connection.execute(self._allow_sweep)
+            return connection.execute(self._queue_overdue, parameters).rowcount
+
+        return await self._database.write(sweep)
 
     async def next_due(self, *, now: datetime) -> datetime | None:
         """See `billing.ports.RereadQueue`."""
@@ -106,18 +112,15 @@ def _queue_overdue(difference: Difference) -> Insert:
     names = ["subscription_id", "due_at", "attempts"]
     waiting = select(rereads.c.subscription_id).where(rereads.c.subscription_id == subscriptions.c.id).exists()
     overdue = (
-        select(subscriptions.c.id)
+        select(subscriptions.c.id, _NOW, literal(0))
         .where(
             subscriptions.c.status.in_([status for status in Status if status.grants_access]),
             subscriptions.c.period_end < bindparam("before", type_=subscriptions.c.period_end.type),
             ~waiting,
         )
-        # Found first and sorted then: PostgreSQL would read the table by the index of the ids, a row here, a row there.
-        .offset(0)
-        .subquery("overdue")
+        .order_by(subscriptions.c.id)
     )
-    in_order = select(overdue.c.id, _NOW, literal(0)).order_by(overdue.c.id)
-    insert = difference.insert(rereads).from_select(names, in_order)
+    insert = difference.insert(rereads).from_select(names, overdue)
     return insert.on_conflict_do_nothing(index_elements=["subscription_id"])
 
 

@@ -101,7 +101,8 @@ class Saving:
 
 
 def _accounts_of(changes: Changes) -> set[AccountId]:
-    return {held.account for held in changes.subscriptions.values()}
+    """Answer whose subscriptions or standings are written."""
+    return {*changes.standings, *(held.account for held in changes.subscriptions.values())}
 
 
 def _locked(guard: Rows) -> CTE:

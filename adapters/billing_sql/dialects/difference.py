@@ -53,6 +53,11 @@ class Difference(Protocol):
         """Whether rows can be locked; else a transaction that writes is the only one that does."""
         ...
 
+    @property
+    def allow_sweep(self) -> Executable | None:
+        """What a transaction executes before it reads a whole table, if anything."""
+        ...
+
     def insert(self, table: TableClause) -> PostgresInsert | SqliteInsert:
         """Begin an insert that may say `on_conflict_do_...`."""
         ...

@@ -19,11 +19,6 @@ def blobs_name(name: str) -> str:
     return f"{name}_blobs"
 
 
-def length_name(column: Column[Any]) -> str:
-    """Answer the key under which a row has the length of a blob; under the column's own it has the place of it."""
-    return f"{column.name}_length"
-
-
 def as_json(values: object) -> str:
     """Write JSON that both databases read; raises `ValueError` for text that neither stores."""
     text = msgspec.json.encode(values).decode()

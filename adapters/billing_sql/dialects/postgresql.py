@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -49,6 +50,7 @@ class PostgresDifference:
     """PostgreSQL's ways."""
 
     locks_rows = True
+    allow_sweep = text("SET LOCAL enable_seqscan = on")
 
     def __init__(self, asyncpg: Any) -> None:
         """Work with this driver."""

@@ -40,6 +40,7 @@ class SqliteDifference:
 
     errors = (sqlite3.Error,)
     locks_rows = False
+    allow_sweep = None
 
     def __init__(self) -> None:
         """Begin without statements."""
