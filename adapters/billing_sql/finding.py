@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     CompoundSelect,
     Integer,
     Select,
+    except_,
     literal_column,
     null,
     select,
@@ -24,10 +24,18 @@ from billing.standing import Standing
 from billing.subscription import Subscription
 from billing_sql.dialects.difference import Difference
 from billing_sql.dialects.prepared import Parameters, Session
-from billing_sql.rows import SUBSCRIPTION, standing_of, subscription_of
+from billing_sql.rows import STANDING, SUBSCRIPTION, standing_of, subscription_of
 from billing_sql.tables import accounts, customers, events, subscriptions
 
-_HELD, _OWNER, _EVENT, _ACCOUNT = range(4)
+_ACCOUNT, _OWNER, _EVENT = range(3)
+_OF_STANDING, _VERSION, _OF_SUBSCRIPTION = slice(0, len(STANDING)), len(STANDING), slice(len(STANDING) + 1, None)
+_CUSTOMER = SUBSCRIPTION.index(subscriptions.c.customer_id)
+_MANY = 2
+"""From so many events on, a look at which of them are known costs each of them next to nothing."""
+_COLUMNS = (
+    *(column.label(f"their_{column.name}") for column in (accounts.c.id, *STANDING, accounts.c.version)),
+    *SUBSCRIPTION,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +75,7 @@ class Finding:
 
         That is a statement more for everybody else, and only worth it where statements cost little.
         """
-        if self.locking is not None or not claims.events:
+        if self.locking is not None or len(claims.events) < _MANY:
             return await self.lock_and_look(session, claims)
         known = frozenset(id_ for (id_,) in await session.execute(self._known, {"events": self._texts(claims.events)}))
         if known == claims.events:
@@ -82,16 +90,18 @@ class Finding:
         standings: dict[AccountId, Standing] = {}
         versions: dict[AccountId, int] = {}
         parameters = {**self._claimed(claims), "events": self._texts(claims.events)}
-        for kind, *row in await session.execute(self.looking, parameters):
-            if kind == _HELD:
-                held[row[0]] = subscription_of(row)
-            elif kind == _OWNER:
-                owners[row[0]] = row[1]
-            elif kind == _ACCOUNT:
-                standings[row[0]] = standing_of(row[3:7])
-                versions[row[0]] = row[9]
-            else:
-                known.add(row[0])
+        for kind, id_, *row in await session.execute(self.looking, parameters):
+            if kind == _EVENT:
+                known.add(id_)
+                continue
+            subscription = row[_OF_SUBSCRIPTION]
+            if (customer := subscription[_CUSTOMER]) in claims.customers:
+                owners[customer] = id_
+            if kind == _ACCOUNT:
+                standings[id_] = standing_of(row[_OF_STANDING])
+                versions[id_] = row[_VERSION]
+                if subscription[0] is not None:
+                    held[subscription[0]] = subscription_of(subscription)
         loaded = Loaded(known_events=frozenset(known), owners=owners, standings=standings, subscriptions=held)
         return Found(loaded=loaded, versions=versions)
 
@@ -108,9 +118,10 @@ def _lock_accounts(difference: Difference) -> Executable:
 
     What a transaction needs to know it reads in its next statement: this one sees the moment before it waited.
     """
+    claimed = _Claimed(difference)
     return (
         select(accounts.c.id)
-        .where(accounts.c.id.in_(select(_claimed_accounts(difference))))
+        .where(difference.selected(accounts.c.id, claimed.accounts))
         .order_by(accounts.c.id)
         # Not the stronger lock: rows that refer to the account may go on being inserted.
         .with_for_update(key_share=True)
@@ -118,41 +129,44 @@ def _lock_accounts(difference: Difference) -> Executable:
 
 
 def _look(difference: Difference) -> CompoundSelect[Any]:
-    """Read all in one go: the accounts claimed, all their subscriptions, whose the customers are, the events known.
+    """Read all in one go: the accounts claimed with their subscriptions, whose the customers are, the events known.
 
-    Every row has the columns of a subscription; what is told of an account stands where a subscription has its like.
+    There is a row for every subscription, with its account's columns, and one for an account without any; in one for a
+    customer or an event all other columns are null.
     """
-    claimed = _claimed_accounts(difference)
-    held = select(_kind(_HELD), *SUBSCRIPTION).where(subscriptions.c.account_id.in_(select(claimed)))
-    told_of_accounts: dict[str, ColumnElement[Any]] = {
-        "id": accounts.c.id,
-        "tier": accounts.c.plan_tier,
-        "status": accounts.c.status,
-        "period_end": accounts.c.current_period_end,
-        "cancel_at_period_end": accounts.c.cancel_at_period_end,
-        "version": accounts.c.version,
-    }
-    told_of_owners = {"id": customers.c.customer_id, "account_id": customers.c.account_id}
+    claimed = _Claimed(difference)
+    told_of_accounts = select(_kind(_ACCOUNT), *_COLUMNS).select_from(accounts.outerjoin(subscriptions))
     return union_all(
-        held,
-        _like_a_subscription(_ACCOUNT, told_of_accounts).where(accounts.c.id.in_(select(claimed))),
-        _like_a_subscription(_OWNER, told_of_owners).where(difference.among(customers.c.customer_id, "customers")),
-        _like_a_subscription(_EVENT, {"id": events.c.id}).where(difference.among(events.c.id, "events")),
+        told_of_accounts.where(difference.selected(accounts.c.id, claimed.accounts)),
+        _told(_OWNER, {"their_id": claimed.owned.c.account_id, "customer_id": claimed.owned.c.customer_id}),
+        _told(_EVENT, {"their_id": events.c.id}).where(difference.among(events.c.id, "events")),
     )
 
 
-def _claimed_accounts(difference: Difference) -> CTE:
-    """Select the ids of the accounts that are claimed by themselves, a customer or a subscription."""
-    claimed = union(
-        difference.members("accounts"),
-        select(customers.c.account_id).where(difference.among(customers.c.customer_id, "customers")),
-        select(subscriptions.c.account_id).where(difference.among(subscriptions.c.id, "subscriptions")),
-    )
-    return claimed.cte("claimed")
+class _Claimed:
+    """Who is claimed, by themselves, a subscription or a customer."""
+
+    def __init__(self, difference: Difference) -> None:
+        known = (
+            select(subscriptions.c.account_id, subscriptions.c.customer_id)
+            .where(difference.among(subscriptions.c.id, "subscriptions"))
+            .cte("known")
+        )
+        # A subscription that is held tells whose its customer is, so that mostly no customer need be looked for.
+        unknown = except_(difference.members("customers"), select(known.c.customer_id))
+        self.owned = (
+            select(customers.c.account_id, customers.c.customer_id)
+            .where(difference.selected(customers.c.customer_id, unknown))
+            .cte("owned")
+        )
+        self.accounts = union(
+            difference.members("accounts"), select(known.c.account_id), select(self.owned.c.account_id)
+        )
 
 
-def _like_a_subscription(kind: int, told: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
-    return select(_kind(kind), *(told.get(column.name, null()) for column in SUBSCRIPTION))
+def _told(kind: int, told: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
+    """Answer rows of the same columns, which hold what is told."""
+    return select(_kind(kind), *(told.get(column.name, null()) for column in _COLUMNS))
 
 
 def _kind(number: int) -> ColumnElement[int]:

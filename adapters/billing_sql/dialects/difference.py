@@ -70,6 +70,10 @@ class Difference(Protocol):
         """Select the texts in the parameter `name`, made by `texts`."""
         ...
 
+    def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
+        """Whether a column is one of the texts that a query answers."""
+        ...
+
     def texts(self, values: Collection[str]) -> object:
         """Answer the parameter that carries these texts."""
         ...

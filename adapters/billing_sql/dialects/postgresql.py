@@ -73,6 +73,10 @@ class PostgresDifference:
         """See `Difference`."""
         return select(func.unnest(_array(name), type_=Text))
 
+    def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
+        """See `Difference`. An array, so that an index is gone through once for all of them, in its order."""
+        return column == any_(func.array(texts.scalar_subquery(), type_=ARRAY(Text)))
+
     def texts(self, values: Collection[str]) -> object:
         """See `Difference`."""
         return sorted(values)

@@ -58,6 +58,10 @@ class SqliteDifference:
         """See `Difference`."""
         return select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value)
 
+    def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
+        """See `Difference`."""
+        return column.in_(texts)
+
     def texts(self, values: Collection[str]) -> object:
         """See `Difference`."""
         return as_json(sorted(values))
