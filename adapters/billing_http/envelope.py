@@ -6,6 +6,7 @@ import secrets
 import time
 from contextvars import ContextVar
 from http import HTTPStatus
+from itertools import count
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -28,13 +29,15 @@ class RequestEnvelope:
         """Wrap `app`; `log_requests` writes one line for every answer, not only for failures."""
         self._app = app
         self._log_requests = log_requests
+        # Ids are told apart, not kept secret: what is random is drawn once, and the rest is counted.
+        self._ids = map(f"{secrets.token_hex(6)}{{:012x}}".format, count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or pass on what is none."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request_id = _given_id(scope) or secrets.token_hex(12)
+        request_id = _given_id(scope) or next(self._ids)
         token = _request_id.set(request_id)
         began = time.perf_counter()
         extra = [(b"x-request-id", request_id.encode()), (b"cache-control", b"no-store")]

@@ -14,7 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from billing_service.asgi import LOG_FORMAT_VARIABLE, LOG_REQUESTS_VARIABLE
 from billing_service.cli.accounts import as_json
 from billing_service.cli.failures import NotStarted, failures
-from billing_service.http_limits import BoundedHttpProtocol
+from billing_service.http_protocol import BoundedHttpProtocol
 from billing_service.logs import configure_logs
 from billing_service.settings import DatabaseSettings, environment, read_database_settings, read_settings
 from billing_sql import SqlDatabase
@@ -61,6 +61,8 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nothing here asks where a request came from, so nobody's word for it need be read.
+            proxy_headers=False,
             limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOP_SECONDS,
             timeout_worker_healthcheck=WORKER_START_SECONDS,

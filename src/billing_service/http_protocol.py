@@ -1,9 +1,13 @@
-"""How much of a request is taken from anybody before it is known who they are.
+"""uvicorn's protocol as it is used here.
 
 uvicorn bounds neither a request's head nor what surrounds its body, so one connection could fill the memory.
 """
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from billing_service.http_writes import WholeAnswers
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -11,10 +15,14 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, hanging up on whoever sends too much."""
+    """uvicorn's protocol, hanging up on whoever sends too much, and writing each answer in one piece."""
 
     _received_bytes = 0
     _head_is_open = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin with a connection."""
+        super().connection_made(WholeAnswers(transport, self.loop))
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes, if the request has not had too many."""
