@@ -30,8 +30,6 @@ from billing_sql.tables import accounts, customers, events, subscriptions
 _ACCOUNT, _OWNER, _EVENT = range(3)
 _OF_STANDING, _VERSION, _OF_SUBSCRIPTION = slice(0, len(STANDING)), len(STANDING), slice(len(STANDING) + 1, None)
 _CUSTOMER = SUBSCRIPTION.index(subscriptions.c.customer_id)
-_MANY = 2
-"""From so many events on, a look at which of them are known costs each of them next to nothing."""
 _COLUMNS = (
     *(column.label(f"their_{column.name}") for column in (accounts.c.id, *STANDING, accounts.c.version)),
     *SUBSCRIPTION,
@@ -55,7 +53,6 @@ class Finding:
         self._texts = difference.texts
         self.locking = difference.prepare(_lock_accounts(difference)) if difference.locks_rows else None
         self.looking = difference.prepare_query(_look(difference))
-        self._known = difference.prepare_query(select(events.c.id).where(difference.among(events.c.id, "events")))
 
     async def lock_and_look(self, session: Session, claims: Claims) -> Loaded | None:
         """Lock the accounts, then look; answer `None` if what was found concerns an account that is not locked.
@@ -69,18 +66,6 @@ class Finding:
             locked.update(id_ for (id_,) in await session.execute(self.locking, self._claimed(claims)))
         loaded = (await self.look(session, claims)).loaded
         return loaded if loaded.standings.keys() <= locked else None
-
-    async def look_if_new(self, session: Session, claims: Claims) -> Loaded | None:
-        """Do the same, but look no further if all events claimed are known: nothing else will be asked for then.
-
-        That is a statement more for everybody else, and only worth it where statements cost little.
-        """
-        if self.locking is not None or len(claims.events) < _MANY:
-            return await self.lock_and_look(session, claims)
-        known = frozenset(id_ for (id_,) in await session.execute(self._known, {"events": self._texts(claims.events)}))
-        if known == claims.events:
-            return Loaded(known_events=known, owners={}, standings={}, subscriptions={})
-        return await self.lock_and_look(session, claims)
 
     async def look(self, session: Session, claims: Claims) -> Found:
         """Answer what is known, of one moment."""

@@ -72,7 +72,7 @@ class SqlTransactions:
         self, session: Session, claims: Claims, decide: Decide[Answer]
     ) -> tuple[Changes, Answer] | None:
         """Answer `None` if the locks were not enough. See `SqlUnitOfWork.load`."""
-        loaded = await self._finding.look_if_new(session, claims)
+        loaded = await self._finding.lock_and_look(session, claims)
         if loaded is None:
             return None
         changes, answer = decide(loaded)

@@ -245,8 +245,7 @@ class Transactions(Protocol):
         For work that waits for nothing between loading and saving, so that the store may choose the shortest way: it
         need not lock before it knows that what was decided can be committed. What `decide` was given is true until
         the commit. It must be pure: it may be called several times and in another thread, and only what it decided
-        last is written. Changes that are empty are not written. If all events claimed are known, it may be given
-        nothing but that: there is nothing to decide.
+        last is written. Changes that are empty are not written.
 
         Must raise what `load`, `save` and `commit` raise. Whatever `decide` raises leaves nothing written.
         """
