@@ -177,7 +177,12 @@ class _Insert:
         statement = (
             update(accounts)
             .where(accounts.c.id == new["id"])
-            .values({**{column.name: new[column.name] for column in STANDING}, "version": accounts.c.version + 1})
+            .values(
+                {
+                    **{column.name: new[column.name] for column in STANDING},
+                    "version": accounts.c.version + literal_column("1"),
+                }
+            )
         )
         return cls(statement, rows)
 
@@ -196,7 +201,9 @@ class _Insert:
         rows = difference.rows("attached", columns_of(customers, "customer_id", "account_id", "is_deleted"))
         new = rows.columns
         theirs, same = customers.alias("theirs"), customers.alias("same")
-        newest = select(func.coalesce(func.max(theirs.c.generation), 0)).where(theirs.c.account_id == accounts.c.id)
+        newest = select(func.coalesce(func.max(theirs.c.generation), literal_column("0"))).where(
+            theirs.c.account_id == accounts.c.id
+        )
         place = func.row_number().over(partition_by=accounts.c.id, order_by=new["customer_id"])
         attached = rows.select(
             accounts.c.id,

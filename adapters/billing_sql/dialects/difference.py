@@ -17,7 +17,7 @@ Write = tuple[Insert | Update | Delete, Parameters]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """A set of rows that travels to the database as parameters: as many as there are, in one statement's fixed text.
+    """A set of rows that travels to the database as parameters, in one statement's fixed text.
 
     A fixed text is prepared once, whatever the number of rows, and no database's limit on parameters is ever met.
     """

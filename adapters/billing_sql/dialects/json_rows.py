@@ -1,14 +1,11 @@
-"""Rows that travel as one JSON text, which the database takes apart; their blobs travel as one, next to it.
-
-Encoding one text costs a fraction of what a driver spends on as many values one by one.
-"""
+"""Rows of values, and how they travel: one by one, or as one JSON text which the database takes apart."""
 
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, LargeBinary
+from sqlalchemy import Column, LargeBinary, Text
 from sqlalchemy.engine import Dialect
 
 from billing_sql.dialects.prepared import Parameters
@@ -28,28 +25,44 @@ def as_json(values: object) -> str:
     return text
 
 
-class JsonRows:
-    """Turns rows of Python values into the parameters of one row set."""
+class RowValues:
+    """Turns rows of Python values into rows as a driver takes them."""
 
-    def __init__(self, name: str, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
-        """Write rows of these columns; one of them may be a blob."""
-        self._name = name
+    def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
+        """Write rows of these columns."""
         self._processors = [
             (place, process)
             for place, column in enumerate(columns)
             if (process := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
             and not isinstance(column.type, LargeBinary)
         ]
-        self._blob = next((at for at, column in enumerate(columns) if isinstance(column.type, LargeBinary)), None)
 
-    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
-        """Answer the parameters. A row is an array, in the columns' order; the length of a blob stands at its end."""
+    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+        """Answer the rows, converted."""
         values = [list(row) for row in rows]
         for place, process in self._processors:
             for row in values:
                 value = row[place]
                 if value is not None:
                     row[place] = process(value)
+        return values
+
+
+class JsonRows:
+    """Turns rows into one JSON text; their blobs travel as one, next to it.
+
+    Encoding one text costs a fraction of what asyncpg spends on as many values one by one.
+    """
+
+    def __init__(self, name: str, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
+        """Write rows of these columns; one of them may be a blob."""
+        self._name = name
+        self._values = RowValues(columns, dialect)
+        self._blob = next((at for at, column in enumerate(columns) if isinstance(column.type, LargeBinary)), None)
+
+    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
+        """Answer the parameters. A row is an array, in the columns' order; the length of a blob stands at its end."""
+        values = self._values(rows)
         if self._blob is None:
             return {self._name: as_json(values)}
         blobs: list[bytes] = [row[self._blob] for row in rows]
@@ -58,3 +71,21 @@ class JsonRows:
             row[self._blob] = begin
             row.append(len(blob))
         return {self._name: as_json(values), blobs_name(self._name): b"".join(blobs)}
+
+
+class PlainRows:
+    """Leaves rows as they are: they are executed one by one."""
+
+    def __init__(self, name: str, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
+        """Write rows of these columns."""
+        self._name = name
+        self._values = RowValues(columns, dialect)
+        self._texts = [place for place, column in enumerate(columns) if isinstance(column.type, Text)]
+
+    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
+        """Answer the rows as the one parameter; raises `ValueError` for a text with a NUL, as PostgreSQL does."""
+        values = self._values(rows)
+        for place in self._texts:
+            if any(row[place] is not None and "\0" in row[place] for row in values):
+                raise ValueError("a text contains a NUL")
+        return {self._name: values}

@@ -1,20 +1,21 @@
-"""What is special to SQLite: sets travel as JSON, which SQLite takes apart.
+"""What is special to SQLite: sets of texts travel as JSON, which SQLite takes apart, and queries answer one JSON text.
 
-One statement with one row set is one step of SQLite's machine, whatever the number of rows. That matters in Python:
-each step gives the interpreter's lock away, and a busy event loop is slow to give it back.
+Such a query is one step of SQLite's machine, whatever the number of rows. That matters in Python: each step gives the
+interpreter's lock away, and a busy event loop is slow to give it back. Rows that are written go one by one all the
+same: to take JSON apart costs SQLite more than that.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, Protocol, cast
 
 import msgspec
 from sqlalchemy import (
     Column,
     ColumnElement,
     CompoundSelect,
-    LargeBinary,
     Select,
     Text,
     bindparam,
@@ -26,13 +27,35 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.expression import Executable, TableClause
 
 from billing_sql.dialects.difference import Rows, Trouble, Write
-from billing_sql.dialects.json_rows import JsonRows, as_json, blobs_name
+from billing_sql.dialects.json_rows import PlainRows, as_json
 from billing_sql.dialects.prepared import Prepared, Row, Session
 
 _DIALECT = sqlite.dialect()
 _ROWS = msgspec.json.Decoder(list[list[Any]])
 _CONFLICTS = frozenset({"UNIQUE constraint failed: events.id", "NOT NULL constraint failed: subscriptions.tier"})
 _OF_THE_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+class RepeatingSession(Session, Protocol):
+    """A connection that executes a statement for many rows."""
+
+    async def execute_for_each(self, statement: Prepared, rows: Iterable[Sequence[object]]) -> None:
+        """Execute a statement once for each row, which has its parameters in their places."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A statement that writes."""
+
+    prepared: Prepared
+    places: Callable[[Row], Sequence[object]] | None
+    """Puts a row's values in the places of the parameters; without it there is no row, but sets of texts."""
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> "_Write":
+        places = [int(place) for name in prepared.names if (place := name.partition(" ")[2])]
+        return cls(prepared, itemgetter(*places) if places else None)
 
 
 class SqliteDifference:
@@ -44,7 +67,7 @@ class SqliteDifference:
 
     def __init__(self) -> None:
         """Begin without statements."""
-        self._prepared: dict[Executable, Prepared] = {}
+        self._writes: dict[Executable, _Write] = {}
 
     def insert(self, table: TableClause) -> sqlite.Insert:
         """See `Difference`."""
@@ -67,22 +90,16 @@ class SqliteDifference:
         return as_json(sorted(values))
 
     def rows(self, name: str, columns: Sequence[Column[Any]]) -> Rows:
-        """See `Difference`. All blobs of a row set travel as one, next to the JSON, and are cut out of it."""
-        one = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=name).c.value
-        blobs = bindparam(blobs_name(name), type_=LargeBinary)
-        values: dict[str, ColumnElement[Any]] = {}
-        for place, column in enumerate(columns):
-            if isinstance(column.type, LargeBinary):
-                begin, length = _item(one, place), _item(one, len(columns))
-                values[column.name] = func.substr(blobs, begin, length, type_=LargeBinary)
-            else:
-                values[column.name] = func.json_extract(one, literal_column(f"'$[{place}]'"), type_=column.type)
+        """See `Difference`. A statement is executed for each row by itself, whose values are its parameters."""
+        values: dict[str, ColumnElement[Any]] = {
+            column.name: bindparam(f"{name} {place}", type_=column.type) for place, column in enumerate(columns)
+        }
 
-        def select_rows(*expressions: ColumnElement[Any]) -> Select[Any]:
+        def select_row(*expressions: ColumnElement[Any]) -> Select[Any]:
             # Without a condition SQLite would read ON CONFLICT as a join of the rows selected from.
-            return select(*expressions).where(one.is_not(None))
+            return select(*expressions).where(literal_column("1"))
 
-        return Rows(columns=values, select=select_rows, bind=JsonRows(name, columns, _DIALECT))
+        return Rows(columns=values, select=select_row, bind=PlainRows(name, columns, _DIALECT))
 
     def prepare(self, statement: Executable) -> Prepared:
         """See `Difference`."""
@@ -96,11 +113,17 @@ class SqliteDifference:
 
     async def write_all(self, session: Session, writes: Sequence[Write]) -> None:
         """See `Difference`."""
+        # SQLite's engine hands out no others.
+        repeating = cast("RepeatingSession", session)
         for statement, parameters in writes:
-            prepared = self._prepared.get(statement)
-            if prepared is None:
-                prepared = self._prepared[statement] = self.prepare(statement)
-            await session.execute(prepared, parameters)
+            write = self._writes.get(statement)
+            if write is None:
+                write = self._writes[statement] = _Write.of(self.prepare(statement))
+            if write.places is None:
+                await session.execute(write.prepared, parameters)
+            else:
+                (rows,) = cast("Iterable[list[Row]]", parameters.values())
+                await repeating.execute_for_each(write.prepared, map(write.places, rows))
 
     def trouble(self, error: BaseException) -> Trouble:
         """See `Difference`."""
@@ -112,7 +135,3 @@ class SqliteDifference:
 def _unpacked(rows: Iterable[Row]) -> Iterable[Row]:
     [[text]] = rows
     return _ROWS.decode(text)
-
-
-def _item(one: ColumnElement[Any], place: int) -> ColumnElement[Any]:
-    return func.json_extract(one, literal_column(f"'$[{place}]'"))

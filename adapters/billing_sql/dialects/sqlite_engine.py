@@ -8,7 +8,7 @@ work before it, also that of a caller who has gone away.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,11 @@ class SqliteSession:
         """See `Session`."""
         return statement.converted(await self.driver.execute_fetchall(statement.sql, statement.arguments(parameters)))
 
+    async def execute_for_each(self, statement: Prepared, rows: Iterable[Sequence[object]]) -> None:
+        """See `RepeatingSession`."""
+        async with self.driver.executemany(statement.sql, rows):
+            pass
+
     async def transact(self, step: Step[Answer]) -> Answer:
         """Take one step in a transaction of its own, all of it on the driver's thread: one hand-over, not many.
 
@@ -64,6 +69,10 @@ class ThreadSession:
     async def execute(self, statement: Prepared, parameters: Parameters) -> list[Row]:
         """See `Session`."""
         return statement.converted(self._connection.execute(statement.sql, statement.arguments(parameters)))
+
+    async def execute_for_each(self, statement: Prepared, rows: Iterable[Sequence[object]]) -> None:
+        """See `RepeatingSession`."""
+        self._connection.executemany(statement.sql, rows)
 
 
 def _transact(connection: sqlite3.Connection, step: Step[Answer]) -> Answer:
