@@ -107,7 +107,8 @@ def _lock_accounts(difference: Difference) -> Executable:
     return (
         select(accounts.c.id)
         .where(difference.selected(accounts.c.id, claimed.accounts))
-        .order_by(accounts.c.id)
+        # By code points, as `billing_sql.saving` sorts, whatever order the database has for its texts.
+        .order_by(accounts.c.id.collate("C"))
         # Not the stronger lock: rows that refer to the account may go on being inserted.
         .with_for_update(key_share=True)
     )

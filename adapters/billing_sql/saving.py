@@ -1,7 +1,7 @@
 """What a transaction ends with: its changes are written, one statement for each table that is concerned."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.sql.expression import Delete, Insert, Update
 
 from billing.identifiers import AccountId
 from billing.ports import Changes, DecidedEvent
+from billing.standing import Standing
 from billing_sql.dialects.difference import Difference, Rows, Write
 from billing_sql.rows import STANDING, SUBSCRIPTION, columns_of, standing_row, subscription_row
 from billing_sql.tables import (
@@ -33,8 +34,8 @@ class Saving:
         self._texts = difference.texts
         self._events = _Insert.events(difference)
         self._locks_rows = difference.locks_rows
-        self._guard = difference.rows("guarded", columns_of(accounts, "id", "version"))
-        self._guarded_events = _Insert.events(difference, _locked(self._guard)) if difference.locks_rows else None
+        self._guard = difference.rows("guarded", [*columns_of(accounts, "id", "version"), *STANDING])
+        self._guarded_events = _Insert.events(difference, _moved(self._guard)) if difference.locks_rows else None
         self._subscriptions = _Insert.subscriptions(difference)
         self._standings = _Insert.standings(difference)
         self._rereads = _Insert.rereads(difference)
@@ -54,50 +55,68 @@ class Saving:
 
     def writes(self, changes: Changes) -> list[Write]:
         """Answer what to execute. The events come first: if one is there already, nothing else need be done."""
-        at = changes.received_at
-        decided = sorted(changes.events, key=lambda event: event.delivery.id)
-        counted = Counter(changes.alerts)
-        gone = changes.customers_deleted
         # Where rows cannot be locked, nobody reads subscriptions without a lock, and nobody asks for a version.
         touched = _accounts_of(changes) - changes.standings.keys() if self._locks_rows else set[AccountId]()
-        rows: list[tuple[_Insert, list[tuple[object, ...]]]] = [
-            (self._events, [_event_row(event, at) for event in decided]),
-            (self._subscriptions, [subscription_row(held) for _, held in sorted(changes.subscriptions.items())]),
-            (self._standings, [(id_, *standing_row(one)) for id_, one in sorted(changes.standings.items())]),
-            (self._rereads, [(id_, at, 0) for id_ in sorted(changes.rereads)]),
-            (self._customers, [(id_, owner, id_ in gone) for id_, owner in sorted(changes.customers.items())]),
-            (self._alerts, [(alert.value, about, at, at, count) for (alert, about), count in sorted(counted.items())]),
-        ]
-        texts: list[tuple[Update | Delete, str, set[Any]]] = [
-            (self._forget_failures, "done", {event.delivery.id for event in decided}),
-            (self._touch_accounts, "touched", touched),
-            (self._close_sessions, "closed", changes.sessions_closed),
-            (self._delete_customers, "gone", gone),
-            (self._drop_attempts, "gone", gone),
-        ]
+        standings = [(id_, *standing_row(one)) for id_, one in sorted(changes.standings.items())]
         return [
-            *((insert.statement, insert.rows.bind(values)) for insert, values in rows if values),
-            *((statement, {name: self._texts(values)}) for statement, name, values in texts if values),
+            *_bound((self._events, _event_rows(changes))),
+            *_bound((self._standings, standings)),
+            *self._chosen((self._touch_accounts, "touched", touched)),
+            *self._others(changes),
         ]
 
-    def guarded_writes(self, changes: Changes, versions: Mapping[AccountId, int]) -> list[Write] | None:
+    def guarded_writes(
+        self, changes: Changes, versions: Mapping[AccountId, int], standings: Mapping[AccountId, Standing]
+    ) -> list[Write] | None:
         """Answer what to execute without having locked anything; `None` if that cannot be.
 
         It is one statement, which takes the locks itself, in their order. It is a `Conflict`, and writes nothing,
-        unless every account concerned still has its version.
+        unless every account concerned still has its version, and with it its standing.
         """
         if changes.customers or changes.customers_deleted or changes.sessions_closed:
             # What these rows depend on is written without moving an account's version.
             return None
-        writes = self.writes(changes)
         concerned = sorted(_accounts_of(changes))
         if not concerned:
-            return writes
+            return self.writes(changes)
         if not changes.events or not versions.keys() >= set(concerned) or self._guarded_events is None:
             return None
-        (_, rows), *others = writes
-        guard = self._guard.bind([(id_, versions[id_]) for id_ in concerned])
-        return [(self._guarded_events.statement, {**rows, **guard, "expected": len(concerned)}), *others]
+        written = {**standings, **changes.standings}
+        guard = self._guard.bind([(id_, versions[id_], *standing_row(written[id_])) for id_ in concerned])
+        rows = self._guarded_events.rows.bind(_event_rows(changes))
+        statement = self._guarded_events.statement
+        return [(statement, {**rows, **guard, "expected": len(concerned)}), *self._others(changes)]
+
+    def _others(self, changes: Changes) -> list[Write]:
+        """Write what is neither an event nor on an account's row."""
+        at = changes.received_at
+        counted = Counter(changes.alerts)
+        gone = changes.customers_deleted
+        return [
+            *_bound(
+                (self._subscriptions, [subscription_row(held) for _, held in sorted(changes.subscriptions.items())]),
+                (self._rereads, [(id_, at, 0) for id_ in sorted(changes.rereads)]),
+                (self._customers, [(id_, owner, id_ in gone) for id_, owner in sorted(changes.customers.items())]),
+                (
+                    self._alerts,
+                    [(alert.value, about, at, at, count) for (alert, about), count in sorted(counted.items())],
+                ),
+            ),
+            *self._chosen(
+                (self._forget_failures, "done", {event.delivery.id for event in changes.events}),
+                (self._close_sessions, "closed", changes.sessions_closed),
+                (self._delete_customers, "gone", gone),
+                (self._drop_attempts, "gone", gone),
+            ),
+        ]
+
+    def _chosen(self, *wanted: tuple[Update | Delete, str, set[Any]]) -> Iterable[Write]:
+        """Write to the rows that are named by these texts."""
+        return ((statement, {name: self._texts(values)}) for statement, name, values in wanted if values)
+
+
+def _bound(*wanted: "tuple[_Insert, list[tuple[object, ...]]]") -> Iterable[Write]:
+    return ((insert.statement, insert.rows.bind(rows)) for insert, rows in wanted if rows)
 
 
 def _accounts_of(changes: Changes) -> set[AccountId]:
@@ -105,16 +124,27 @@ def _accounts_of(changes: Changes) -> set[AccountId]:
     return {*changes.standings, *(held.account for held in changes.subscriptions.values())}
 
 
-def _locked(guard: Rows) -> CTE:
-    """Lock the accounts that still have the version they had, in the order of their ids."""
-    id_, version = guard.columns["id"], guard.columns["version"]
-    return (
-        select(accounts.c.id)
-        .where(accounts.c.id == id_, accounts.c.version == version)
-        .order_by(accounts.c.id)
-        .with_for_update(key_share=True, of=accounts)
-        .cte("locked")
-    )
+def _moved(guard: Rows) -> CTE:
+    """Write the standings of the accounts that still have the version they had, in the order of their ids.
+
+    Of the ids' code points: so the rows are sorted, and the plan goes from each of them to its account.
+    """
+    new = guard.columns
+    return _written(guard).where(accounts.c.version == new["version"]).returning(accounts.c.id).cte("moved")
+
+
+def _written(rows: Rows) -> Update:
+    """Write the standings on the accounts' rows."""
+    new = rows.columns
+    standing = {column.name: new[column.name] for column in STANDING}
+    # No parameter: each of them would have to be given for each row.
+    version = accounts.c.version + literal_column("1")
+    return update(accounts).where(accounts.c.id == new["id"]).values({**standing, "version": version})
+
+
+def _event_rows(changes: Changes) -> list[tuple[object, ...]]:
+    decided = sorted(changes.events, key=lambda event: event.delivery.id)
+    return [_event_row(event, changes.received_at) for event in decided]
 
 
 def _event_row(event: DecidedEvent, at: datetime) -> tuple[object, ...]:
@@ -139,18 +169,18 @@ class _Insert:
         self.rows = rows
 
     @classmethod
-    def events(cls, difference: Difference, locked: CTE | None = None) -> "_Insert":
+    def events(cls, difference: Difference, moved: CTE | None = None) -> "_Insert":
         """Insert; an id that is there already is an error.
 
-        So is it that fewer accounts could be locked than `expected`: that divides by zero. Other errors would show the
-        row, with its payload, in PostgreSQL's log.
+        So is it that fewer accounts have moved than `expected`: that divides by zero. Other errors would show the row,
+        with its payload, in PostgreSQL's log.
         """
         names = ["id", "type", "created", "received_at", "outcome", "account_id", "subscription_id", "payload"]
         rows = difference.rows("event", columns_of(events, *names))
         columns = dict(rows.columns)
-        if locked is not None:
-            all_are_locked = select(func.count()).select_from(locked).scalar_subquery() == bindparam("expected")
-            from_first_letter = literal_column("1").op("/")(case((all_are_locked, 1), else_=0))
+        if moved is not None:
+            all_have_moved = select(func.count()).select_from(moved).scalar_subquery() == bindparam("expected")
+            from_first_letter = literal_column("1").op("/")(case((all_have_moved, 1), else_=0))
             columns["outcome"] = func.substr(columns["outcome"], from_first_letter)
         return cls(difference.insert(events).from_select(names, rows.select(*columns.values())), rows)
 
@@ -173,18 +203,7 @@ class _Insert:
     def standings(cls, difference: Difference) -> "_Insert":
         """Write the standings on the accounts' rows."""
         rows = difference.rows("standing", [accounts.c.id, *STANDING])
-        new = rows.columns
-        statement = (
-            update(accounts)
-            .where(accounts.c.id == new["id"])
-            .values(
-                {
-                    **{column.name: new[column.name] for column in STANDING},
-                    "version": accounts.c.version + literal_column("1"),
-                }
-            )
-        )
-        return cls(statement, rows)
+        return cls(_written(rows), rows)
 
     @classmethod
     def rereads(cls, difference: Difference) -> "_Insert":

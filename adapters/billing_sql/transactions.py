@@ -58,7 +58,7 @@ class SqlTransactions:
         """Answer `None` if this needs locks."""
         found = await statements.read(lambda session: self._finding.look(session, claims))
         changes, answer = decide(found.loaded)
-        writes = self._saving.guarded_writes(changes, found.versions)
+        writes = self._saving.guarded_writes(changes, found.versions, found.loaded.standings)
         if writes is None:
             return None
         if writes:

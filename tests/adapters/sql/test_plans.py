@@ -62,7 +62,9 @@ async def statements_of(database: SqlDatabase) -> list[Prepared]:
     """Answer what deciding webhooks executes."""
     session = Recording()
     saving, finding = Saving(database.difference), Finding(database.difference)
-    guarded = saving.guarded_writes(some_changes(), {OWNER: 1, OTHER: 1})
+    guarded = saving.guarded_writes(
+        some_changes(), {OWNER: 1, OTHER: 1}, dict.fromkeys((OWNER, OTHER), NEVER_SUBSCRIBED)
+    )
     assert guarded is not None
     await saving.write_all(session, guarded)
     await saving.write_all(session, saving.writes(all_changes()))
@@ -84,12 +86,16 @@ async def plan_of(database: SqlDatabase, statement: Prepared) -> dict[str, Any]:
     return plan
 
 
+def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Go through all of a plan."""
+    yield node
+    for child in node.get("Plans", ()):
+        yield from nodes_of(child)
+
+
 def scans_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Find where a plan reads tables."""
-    if node["Node Type"] in SCANS:
-        yield node
-    for child in node.get("Plans", ()):
-        yield from scans_of(child)
+    return (found for found in nodes_of(node) if found["Node Type"] in SCANS)
 
 
 async def test_what_was_planned_on_empty_tables_goes_by_the_indexes(postgres_url: str, open_database: Open) -> None:
@@ -103,6 +109,19 @@ async def test_what_was_planned_on_empty_tables_goes_by_the_indexes(postgres_url
     indexed = {(table, True) for table in ("accounts", "customers", "subscriptions", "events", "failed_events")}
     # Of the attempts to buy there are as many as checkouts are open; those of a deleted customer are looked for.
     assert seen == {*indexed, ("checkout_attempts", True), ("checkout_attempts", False)}
+
+
+async def test_accounts_are_locked_in_the_order_of_the_rows(postgres_url: str, open_database: Open) -> None:
+    """With locks or without, accounts are gone through by their ids' code points: nobody waits in a circle."""
+    database = await open_database(postgres_url)
+    guarded, _, locking, _ = await statements_of(database)
+    (sort,) = (node for node in nodes_of(await plan_of(database, locking)) if node["Node Type"] == "Sort")
+    assert sort["Sort Key"] == ['accounts.id COLLATE "C"']
+    (moved,) = (node for node in nodes_of(await plan_of(database, guarded)) if node.get("Subplan Name") == "CTE moved")
+    (loop,) = moved["Plans"]
+    rows, account = loop["Plans"]
+    assert (moved["Node Type"], loop["Node Type"]) == ("ModifyTable", "Nested Loop")
+    assert (rows["Node Type"], account["Index Name"]) == ("Function Scan", "pk_accounts")
 
 
 async def test_the_sweep_reads_its_table_from_one_end_to_the_other(postgres_url: str, open_database: Open) -> None:
