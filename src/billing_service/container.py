@@ -115,8 +115,9 @@ class Container(containers.DeclarativeContainer):
         catalogue=settings.provided.catalogue,
         clock=clock,
         alarm=alarm,
+        on_reread=reread_worker.provided.wake,
     )
-    inbox = providers.Singleton(GroupCommit, decide_events, on_commit=reread_worker.provided.wake)
+    inbox = providers.Singleton(GroupCommit, decide_events)
 
     authenticate = providers.Singleton(Authenticate, accounts=accounts)
     read_billing = providers.Singleton(ReadBilling, watch=checkout_watcher)

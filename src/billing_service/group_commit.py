@@ -6,7 +6,7 @@ the larger the next batch.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import Context
 
 from billing.errors import BillingError, Overloaded
@@ -17,8 +17,6 @@ from billing.use_cases.receive_events import DecideEvents
 MAX_BATCH = 64
 MAX_WAITING = 4096
 """More than that is refused with `Overloaded`: Stripe will come again, and memory stays bounded."""
-TELL_EVERY_SECONDS = 0.1
-"""How often `on_commit` is called while batch follows batch: what it wakes has queries of its own to make."""
 CLOSE_SECONDS = 8.0
 
 Answer = asyncio.Future[Outcome]
@@ -31,19 +29,15 @@ class GroupCommit:
         self,
         decide_events: DecideEvents,
         *,
-        on_commit: Callable[[], None],
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        """Hand batches to `decide_events`; call `on_commit` after them, for whoever works on what they wrote."""
+        """Hand batches to `decide_events`."""
         self._decide_events = decide_events
-        self._on_commit = on_commit
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[Delivery, Answer]] = deque()
         self._work: asyncio.Task[None] | None = None
-        self._quiet: asyncio.TimerHandle | None = None
-        self._has_news = False
 
     async def put(self, delivery: Delivery) -> Outcome:
         """Answer once the delivery is committed. A caller who goes away changes nothing for the others."""
@@ -70,21 +64,6 @@ class GroupCommit:
             size = min(len(self._waiting), self._max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
             await self._commit(batch)
-            self._tell_of_commit()
-
-    def _tell_of_commit(self) -> None:
-        """Call `on_commit`: at once if that was not done a moment ago, else when the moment is over."""
-        if self._quiet is not None:
-            self._has_news = True
-            return
-        self._quiet = asyncio.get_running_loop().call_later(TELL_EVERY_SECONDS, self._end_quiet)
-        self._on_commit()
-
-    def _end_quiet(self) -> None:
-        self._quiet = None
-        if self._has_news:
-            self._has_news = False
-            self._tell_of_commit()
 
     async def _commit(self, batch: Sequence[tuple[Delivery, Answer]]) -> None:
         try:

@@ -90,6 +90,7 @@ async def test_the_inbox_decides_at_once() -> None:
             catalogue=CATALOGUE,
             clock=MemoryClock(),
             alarm=MemoryAlarm(),
+            on_reread=lambda: None,
         )
     )
     assert await inbox.put(nothing_for_us(1)) is Outcome.IGNORED

@@ -11,6 +11,7 @@ from billing.idempotency import Alert, Outcome
 from billing.identifiers import EventId, SubscriptionId
 from billing.plans import Tier
 from billing.ports import Answer, Changes, Claims, Decide, FailedEvent, UndecodableEvent, UnitOfWork
+from billing.subscription import Status
 from billing.use_cases.receive_events import ReceiveWebhook
 from billing_memory import MemoryInbox, MemoryTransactions
 from support.domain_things import ANN, CUSTOMER, SUBSCRIPTION, at, changed, delivery, snapshot
@@ -200,3 +201,16 @@ def test_an_alert_is_raised_once_it_is_committed(ann: MemoryWorld) -> None:
 def test_no_events_are_no_work(ann: MemoryWorld) -> None:
     """An empty batch answers nothing and writes nothing."""
     assert ann.deliver() == []
+
+
+def test_only_what_asks_for_a_reread_wakes_whoever_reads(ann: MemoryWorld) -> None:
+    """A snapshot that settles everything leaves nobody anything to do; a purchase does, once for its batch."""
+    ann.deliver(ACTIVE, BORING)
+    assert ann.rings == 0
+
+    ann.deliver(delivery("evt_2", changed(snapshot(Status.PAST_DUE))), delivery("evt_3", changed(snapshot())))
+    assert ann.rings == 1
+    assert ann.queued() == [SUBSCRIPTION]
+
+    ann.deliver(delivery("evt_3", changed(snapshot())))
+    assert ann.rings == 1

@@ -113,6 +113,7 @@ async def world() -> AsyncGenerator[World]:
             catalogue=CATALOGUE,
             clock=clock,
             alarm=alarm,
+            on_reread=worker.wake,
         ),
         checkout=StartCheckout(
             accounts=accounts,
@@ -157,7 +158,6 @@ async def test_what_an_event_asked_for_is_settled() -> None:
         w.stripe.put_subscription(snapshot(Status.TRIALING))
         w.worker.start()
         await w.decide.execute([delivery("evt_1", completed())])
-        w.worker.wake()
 
         async def settled() -> bool:
             return await status(w) is Status.TRIALING

@@ -37,9 +37,7 @@ class SlowDecisions:
 
 def group_commit(decisions: SlowDecisions, *, max_batch: int = 3, max_waiting: int = 100) -> GroupCommit:
     """Answer an inbox over scripted decisions."""
-    return GroupCommit(
-        cast("DecideEvents", decisions), on_commit=lambda: None, max_batch=max_batch, max_waiting=max_waiting
-    )
+    return GroupCommit(cast("DecideEvents", decisions), max_batch=max_batch, max_waiting=max_waiting)
 
 
 def event(number: int) -> Delivery:
@@ -147,24 +145,3 @@ async def test_closing_waits_for_everything_that_waits() -> None:
     decisions.gate.set()
     await closing
     assert await asyncio.gather(*waiting) == [Outcome.APPLIED] * 5
-
-
-async def test_who_is_told_of_commits_hears_the_first_at_once_and_the_rest_together() -> None:
-    """Many commits in a moment are told of twice: when the first is done, and when the moment is over."""
-    told: list[int] = []
-    told_again = asyncio.Event()
-    decisions = SlowDecisions()
-    decisions.gate.set()
-
-    def tell() -> None:
-        if told:
-            told_again.set()
-        told.append(len(decisions.batches))
-
-    inbox = GroupCommit(cast("DecideEvents", decisions), on_commit=tell)
-    for number in range(5):
-        await inbox.put(event(number))
-    await settle()
-    assert told == [1]
-    await told_again.wait()
-    assert told == [1, 5]

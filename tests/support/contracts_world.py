@@ -138,6 +138,7 @@ def _replica(
             catalogue=CATALOGUE,
             clock=clock,
             alarm=alarm,
+            on_reread=lambda: None,
         ),
         settle=SettleSubscriptions(
             transactions=store.transactions,

@@ -90,7 +90,12 @@ async def open_world() -> AsyncGenerator[World]:
     accounts, customers, attempts = MemoryAccounts(store), MemoryCustomers(store), MemoryCheckoutAttempts(store)
     transactions, failed_events = MemoryTransactions(store), MemoryFailedEvents(store)
     decide = DecideEvents(
-        transactions=transactions, failed_events=failed_events, catalogue=CATALOGUE, clock=clock, alarm=alarm
+        transactions=transactions,
+        failed_events=failed_events,
+        catalogue=CATALOGUE,
+        clock=clock,
+        alarm=alarm,
+        on_reread=lambda: None,
     )
     manage = ManageAccounts(accounts=accounts, api_keys=MemoryApiKeys(store), clock=clock, secrets=secrets)
     use_cases = UseCases(

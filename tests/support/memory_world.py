@@ -64,6 +64,8 @@ class MemoryWorld:
         self.failed_events = MemoryFailedEvents(self.store)
         self.queue = MemoryRereadQueue(self.store)
         self.transactions = MemoryTransactions(self.store)
+        self.rings = 0
+        """How often it was said that re-reads wait."""
         self._build(catalogue, gateway or self.stripe)
 
     def run(self, happening: Coroutine[Any, Any, Answer]) -> Answer:
@@ -105,6 +107,9 @@ class MemoryWorld:
         """Answer which re-reads are asked for."""
         return sorted(self.store.tables.rereads)
 
+    def _ring(self) -> None:
+        self.rings += 1
+
     async def _ask(self, ids: frozenset[SubscriptionId]) -> None:
         async with self.transactions.begin() as transaction:
             await transaction.load(Claims())
@@ -121,6 +126,7 @@ class MemoryWorld:
             catalogue=catalogue,
             clock=self.clock,
             alarm=self.alarm,
+            on_reread=self._ring,
         )
         self.settle = SettleSubscriptions(
             transactions=self.transactions,

@@ -22,6 +22,7 @@ async def main(url: str, first: int, last: int) -> None:
         catalogue=CATALOGUE,
         clock=MemoryClock(),
         alarm=MemoryAlarm(),
+        on_reread=lambda: None,
     )
     results: Counter[str] = Counter()
     for begin in range(first, last, BATCH):

@@ -1,6 +1,6 @@
 """Stripe tells of events: verify, decide, commit, and only then acknowledge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from billing.errors import BillingError, Conflict, EventNotProcessed, StoreUnavailable
@@ -55,6 +55,8 @@ class DecideEvents:
     catalogue: Catalogue
     clock: Clock
     alarm: Alarm
+    on_reread: Callable[[], None]
+    """Called after a commit that asks for re-reads: there is something to do now."""
 
     async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
         """Answer the outcome of each delivery, in order, or the error its sender must hear.
@@ -89,6 +91,8 @@ class DecideEvents:
         changes, outcomes = await self.transactions.update(claims_of(deliveries), decide)
         for alert, subject in changes.alerts:
             self.alarm.raise_alert(alert, subject)
+        if changes.rereads:
+            self.on_reread()
         return outcomes
 
     async def _keep(self, delivery: Delivery, error: Exception) -> BillingError:
