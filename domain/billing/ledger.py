@@ -15,7 +15,7 @@ from billing.events import (
     Unhandled,
 )
 from billing.idempotency import Alert, Decision, Outcome, SubscriptionEvent, decide
-from billing.identifiers import AccountId, CustomerId, SubscriptionId
+from billing.identifiers import AccountId, CustomerId, EventId, SubscriptionId
 from billing.plans import Catalogue
 from billing.ports import Changes, Claims, DecidedEvent, Loaded
 from billing.standing import live_subscriptions, standing_of
@@ -24,13 +24,31 @@ from billing.subscription import Subscription
 
 def claims_of(deliveries: Iterable[Delivery]) -> Claims:
     """Collect whom a batch of events speaks of."""
-    deliveries = tuple(deliveries)
-    events = [delivery.event for delivery in deliveries]
+    ids: set[EventId] = set()
+    customers: set[CustomerId] = set()
+    accounts: set[AccountId] = set()
+    subscriptions: set[SubscriptionId] = set()
+    for delivery in deliveries:
+        ids.add(delivery.id)
+        match delivery.event:
+            case SubscriptionChanged() | SubscriptionEnded() | CheckoutCompleted() | PaymentFailed():
+                subscription, customer = _subject(delivery.event)
+                subscriptions.add(subscription)
+                customers.add(customer)
+                account = _account_of(delivery.event)
+                if account is not None:
+                    accounts.add(account)
+            case CustomerDeleted(customer=customer):
+                customers.add(customer)
+            case CheckoutClosed() | Unhandled():
+                pass
+            case _:
+                assert_never(delivery.event)
     return Claims(
-        events=frozenset(delivery.id for delivery in deliveries),
-        customers=frozenset(customer for event in events if (customer := _customer_of(event)) is not None),
-        accounts=frozenset(account for event in events if (account := _account_of(event)) is not None),
-        subscriptions=frozenset(id_ for event in events if (id_ := _subscription_of(event)) is not None),
+        events=frozenset(ids),
+        customers=frozenset(customers),
+        accounts=frozenset(accounts),
+        subscriptions=frozenset(subscriptions),
     )
 
 
@@ -184,29 +202,15 @@ def _subject(
             assert_never(event)
 
 
-def _subscription_of(event: object) -> SubscriptionId | None:
-    match event:
-        case SubscriptionChanged() | SubscriptionEnded() | CheckoutCompleted() | PaymentFailed():
-            return _subject(event)[0]
-        case _:
-            return None
-
-
-def _customer_of(event: object) -> CustomerId | None:
-    match event:
-        case SubscriptionChanged() | SubscriptionEnded() | CheckoutCompleted() | PaymentFailed():
-            return _subject(event)[1]
-        case CustomerDeleted(customer=customer):
-            return customer
-        case _:
-            return None
-
-
-def _account_of(event: object) -> AccountId | None:
+def _account_of(
+    event: SubscriptionChanged | SubscriptionEnded | CheckoutCompleted | PaymentFailed,
+) -> AccountId | None:
     match event:
         case SubscriptionChanged(snapshot=snapshot) | SubscriptionEnded(snapshot=snapshot):
             return snapshot.account
         case CheckoutCompleted(account=account):
             return account
-        case _:
+        case PaymentFailed():
             return None
+        case _:
+            assert_never(event)
