@@ -30,9 +30,10 @@ class MemoryUnitOfWork:
         """See `billing.ports.UnitOfWork`; the store's turn, taken at the beginning, is the lock."""
         await self._reach()
         tables = self._tables
+        unheld = {customer for subscription, customer in claims.named if subscription not in tables.subscriptions}
         owners = {
             customer: tables.customers_by_id[customer][0]
-            for customer in claims.customers
+            for customer in claims.customers | unheld
             if customer in tables.customers_by_id
         }
         accounts = {account for account in claims.accounts if account in tables.accounts}

@@ -9,7 +9,6 @@ from sqlalchemy import (
     CompoundSelect,
     Integer,
     Select,
-    except_,
     literal_column,
     null,
     select,
@@ -23,6 +22,7 @@ from billing.ports import Claims, Loaded
 from billing.standing import Standing
 from billing.subscription import Subscription
 from billing_sql.dialects.difference import Difference
+from billing_sql.dialects.json_rows import as_json
 from billing_sql.dialects.prepared import Parameters, Session
 from billing_sql.rows import STANDING, SUBSCRIPTION, standing_of, subscription_of
 from billing_sql.tables import accounts, customers, events, subscriptions
@@ -80,13 +80,13 @@ class Finding:
                 known.add(id_)
                 continue
             subscription = row[_OF_SUBSCRIPTION]
-            if (customer := subscription[_CUSTOMER]) in claims.customers:
-                owners[customer] = id_
-            if kind == _ACCOUNT:
-                standings[id_] = standing_of(row[_OF_STANDING])
-                versions[id_] = row[_VERSION]
-                if subscription[0] is not None:
-                    held[subscription[0]] = subscription_of(subscription)
+            if kind == _OWNER:
+                owners[subscription[_CUSTOMER]] = id_
+                continue
+            standings[id_] = standing_of(row[_OF_STANDING])
+            versions[id_] = row[_VERSION]
+            if subscription[0] is not None:
+                held[subscription[0]] = subscription_of(subscription)
         loaded = Loaded(known_events=frozenset(known), owners=owners, standings=standings, subscriptions=held)
         return Found(loaded=loaded, versions=versions)
 
@@ -94,6 +94,7 @@ class Finding:
         return {
             "accounts": self._texts(claims.accounts),
             "customers": self._texts(claims.customers),
+            "named": as_json(sorted(claims.named)),
             "subscriptions": self._texts(claims.subscriptions),
         }
 
@@ -134,15 +135,17 @@ class _Claimed:
 
     def __init__(self, difference: Difference) -> None:
         known = (
-            select(subscriptions.c.account_id, subscriptions.c.customer_id)
+            select(subscriptions.c.id, subscriptions.c.account_id)
             .where(difference.among(subscriptions.c.id, "subscriptions"))
             .cte("known")
         )
-        # A subscription that is held tells whose its customer is, so that mostly no customer need be looked for.
-        unknown = except_(difference.members("customers"), select(known.c.customer_id))
+        subscription, customer = difference.pairs("named")
+        # A subscription that is held has its account, so that mostly no customer need be looked for.
+        of_unheld = select(customer).where(subscription.not_in(select(known.c.id)))
+        wanted = union(difference.members("customers"), of_unheld)
         self.owned = (
             select(customers.c.account_id, customers.c.customer_id)
-            .where(difference.selected(customers.c.customer_id, unknown))
+            .where(difference.selected(customers.c.customer_id, wanted))
             .cte("owned")
         )
         self.accounts = union(

@@ -70,8 +70,8 @@ class Saving:
     ) -> list[Write] | None:
         """Answer what to execute without having locked anything; `None` if that cannot be.
 
-        It is one statement, which takes the locks itself, in their order. It is a `Conflict`, and writes nothing,
-        unless every account concerned still has its version, and with it its standing.
+        It is one statement, which takes the locks itself. It is a `Conflict`, and writes nothing, unless every account
+        concerned still has its version. A standing that does not change is written as it was read.
         """
         if changes.customers or changes.customers_deleted or changes.sessions_closed:
             # What these rows depend on is written without moving an account's version.
@@ -125,9 +125,11 @@ def _accounts_of(changes: Changes) -> set[AccountId]:
 
 
 def _moved(guard: Rows) -> CTE:
-    """Write the standings of the accounts that still have the version they had, in the order of their ids.
+    """Write the standings of the accounts that still have the version they had, which locks them.
 
-    Of the ids' code points: so the rows are sorted, and the plan goes from each of them to its account.
+    In the order of the ids' code points: so the rows are sorted, and PostgreSQL goes from each of them to its account.
+    It may go the other way round while it thinks that there are no accounts, or one; should that end in a deadlock, one
+    of the two is a `Conflict`.
     """
     new = guard.columns
     return _written(guard).where(accounts.c.version == new["version"]).returning(accounts.c.id).cte("moved")

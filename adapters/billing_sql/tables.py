@@ -43,7 +43,7 @@ accounts = Table(
     Column("current_period_end", EpochSeconds),
     Column("cancel_at_period_end", Boolean),
     # Counts what was written about the account's subscriptions, so that whoever read them without a lock can tell
-    # whether they are still the same.
+    # whether they are still the same. On SQLite nobody does, and only the standing's changes are counted.
     Column("version", BigInteger, nullable=False, server_default="0"),
 )
 

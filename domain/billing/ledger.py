@@ -27,14 +27,12 @@ def claims_of(deliveries: Iterable[Delivery]) -> Claims:
     ids: set[EventId] = set()
     customers: set[CustomerId] = set()
     accounts: set[AccountId] = set()
-    subscriptions: set[SubscriptionId] = set()
+    named: set[tuple[SubscriptionId, CustomerId]] = set()
     for delivery in deliveries:
         ids.add(delivery.id)
         match delivery.event:
             case SubscriptionChanged() | SubscriptionEnded() | CheckoutCompleted() | PaymentFailed():
-                subscription, customer = _subject(delivery.event)
-                subscriptions.add(subscription)
-                customers.add(customer)
+                named.add(_subject(delivery.event))
                 account = _account_of(delivery.event)
                 if account is not None:
                     accounts.add(account)
@@ -48,7 +46,8 @@ def claims_of(deliveries: Iterable[Delivery]) -> Claims:
         events=frozenset(ids),
         customers=frozenset(customers),
         accounts=frozenset(accounts),
-        subscriptions=frozenset(subscriptions),
+        subscriptions=frozenset(subscription for subscription, _ in named),
+        named=frozenset(named),
     )
 
 

@@ -133,6 +133,9 @@ class Claims:
     """Accounts that events or callers name; some may not exist."""
     subscriptions: frozenset[SubscriptionId] = frozenset()
     """Subscriptions whose accounts are wanted, whatever customer an event names for them."""
+    named: frozenset[tuple[SubscriptionId, CustomerId]] = frozenset()
+    """The customers that events name for claimed subscriptions. Such a customer is only claimed if that subscription is
+    not held: one that is held has its account already, and mostly it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,19 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, hanging up on whoever sends too much, and writing each answer in one piece."""
 
+    _answers: WholeAnswers
     _received_bytes = 0
     _head_is_open = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a connection."""
-        super().connection_made(WholeAnswers(transport, self.loop))
+        self._answers = WholeAnswers(transport, self.loop)
+        super().connection_made(self._answers)
+
+    def eof_received(self) -> None:
+        """Send what the caller still waits for: the connection is closed now that it has no more to say."""
+        self._answers.flush()
+        super().eof_received()
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes, if the request has not had too many."""

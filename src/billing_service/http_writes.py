@@ -32,18 +32,23 @@ class WholeAnswers(asyncio.Transport):
         elif data.startswith(_HEAD):
             self._head = data
             # Whoever makes the body may take long over it.
-            self._loop.call_soon(self._write_head)
+            self._loop.call_soon(self.flush)
         else:
             self._transport.write(data)
 
+    def flush(self) -> None:
+        """Send what is held back."""
+        head, self._head = self._head, None
+        if head is not None and not self._transport.is_closing():
+            self._transport.write(head)
+
     def close(self) -> None:
         """Close, after what was written is on its way."""
-        self._write_head()
+        self.flush()
         self._transport.close()
 
     def abort(self) -> None:
         """Close at once; what was not sent is lost."""
-        self._head = None
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -65,8 +70,3 @@ class WholeAnswers(asyncio.Transport):
     def resume_reading(self) -> None:
         """Read on."""
         self._transport.resume_reading()
-
-    def _write_head(self) -> None:
-        head, self._head = self._head, None
-        if head is not None and not self._transport.is_closing():
-            self._transport.write(head)

@@ -1,16 +1,28 @@
 """The customers that stand for accounts: one at a time, also in a race, and the next one after a deletion."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from billing.accounts import Customer
 from billing.errors import AccountNotFound
-from billing.identifiers import AccountId
+from billing.identifiers import AccountId, CustomerId
 from billing.ports import Changes, Claims
 from billing_memory import NOON
-from support.contracts import Stores, add_account, add_accounts, attempt, commit, customer_id, load
+from support.contracts import (
+    Stores,
+    add_account,
+    add_accounts,
+    attempt,
+    commit,
+    customer_id,
+    load,
+    subscription,
+    subscription_id,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +65,27 @@ async def test_racing_reservations_answer_one_row(replicas: tuple[Stores, Stores
     answers = await asyncio.gather(*(replicas[number % 2].customers.reserve(owner) for number in range(20)))
     assert set(answers) == {await replicas[0].customers.reserve(owner)}
     assert answers[0].generation == 1
+
+
+async def test_the_customer_named_for_a_subscription_is_only_claimed_if_that_is_not_held(store: Stores) -> None:
+    """A subscription that is held has its account, whoever is named for it; one that is not is its customer's."""
+    owner, other, third = await add_accounts(store, 3)
+    for number, account in ((1, owner), (2, other), (3, third)):
+        await store.customers.created(await store.customers.reserve(account), customer_id(number))
+    held = subscription(owner, 1)
+    await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
+
+    async def owners(*named: tuple[int, int], customers: frozenset[CustomerId] = frozenset()) -> Mapping[Any, Any]:
+        pairs = frozenset((subscription_id(one), customer_id(two)) for one, two in named)
+        ids = frozenset(id_ for id_, _ in pairs)
+        loaded = await load(store, Claims(customers=customers, subscriptions=ids, named=pairs))
+        assert loaded.standings.keys() == {owner, *loaded.owners.values()}
+        return loaded.owners
+
+    assert await owners((1, 1)) == await owners((1, 2)) == await owners((1, 1), (9, 8)) == {}
+    assert await owners((1, 1), (9, 2)) == {customer_id(2): other}
+    assert await owners((1, 2), (9, 2), (8, 3)) == {customer_id(2): other, customer_id(3): third}
+    assert await owners((1, 1), customers=frozenset({customer_id(1)})) == {customer_id(1): owner}
 
 
 async def test_noting_the_id_again_changes_nothing(replicas: tuple[Stores, Stores]) -> None:

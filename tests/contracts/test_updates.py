@@ -1,6 +1,7 @@
 """Updates: load, decide, save and commit in one go, in whatever way the store does it."""
 
 import asyncio
+import functools
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from billing_memory import NOON
 from support.contracts import (
     Stores,
     add_account,
+    add_accounts,
     commit,
     customer_id,
     event_id,
@@ -35,6 +37,11 @@ def noted(number: int, owner: AccountId, *held: Subscription) -> Changes:
     changes = Changes(received_at=NOON, subscriptions={one.id: one for one in held})
     changes.events.append(DecidedEvent(delivery=nothing_for_us(number), outcome=Outcome.APPLIED, account=owner))
     return changes
+
+
+def decided(changes: Changes, _: Loaded) -> tuple[Changes, None]:
+    """Decide on these changes, whatever was found."""
+    return changes, None
 
 
 def claims_on(owner: AccountId, *numbers: int) -> Claims:
@@ -224,3 +231,18 @@ async def test_an_update_whose_caller_goes_away_lets_go(store: Stores) -> None:
         loaded = await load_account(store, owner)
     assert event_id(99) in events
     assert {event_id(number) for number in range(1, 100) if subscription_id(number) in loaded.subscriptions} == events
+
+
+async def test_of_two_accounts_only_one_has_a_new_standing(store: Stores) -> None:
+    """The standing that changes is stored, the other one stays as it is, and both accounts can be updated again."""
+    owner, other = await add_accounts(store, 2)
+    mine, theirs = subscription(owner, 1), subscription(other, 2)
+    await commit(store, Changes(received_at=NOON, standings={other: standing_of([theirs])}))
+    claims = Claims(accounts=frozenset({owner, other}))
+    for number in (1, 2):
+        changes = noted(number, owner, replace(mine, version=number), replace(theirs, version=number))
+        changes.standings[owner] = replace(standing_of([mine]), cancel_at_period_end=number == 2)
+        await store.transactions.update(claims, functools.partial(decided, changes))
+        loaded = await load(store, claims)
+        assert loaded.standings == {owner: changes.standings[owner], other: standing_of([theirs])}
+        assert {held.version for held in loaded.subscriptions.values()} == {number}

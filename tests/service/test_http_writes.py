@@ -40,6 +40,12 @@ class Wire(asyncio.Transport):
 
 
 @pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the event loop of the service, whose transports are special."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
 def wire() -> Wire:
     """What goes out."""
     return Wire()
@@ -99,7 +105,7 @@ async def test_after_an_abort_nothing_is_sent(answers: WholeAnswers, wire: Wire)
 
 
 async def _slow(scope: dict[str, Any], _: object, send: Send) -> None:
-    """Answer with a head, and a second one says what it likes to with the body."""
+    """Answer, at `/slow` with half a second between head and body."""
     assert scope["type"] == "http"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     if scope["path"] == "/slow":
@@ -108,30 +114,43 @@ async def _slow(scope: dict[str, Any], _: object, send: Send) -> None:
 
 
 @asynccontextmanager
-async def _served() -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter], None]:
+async def _served() -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter, uvicorn.Server], None]:
     config = uvicorn.Config(_slow, port=0, http=BoundedHttpProtocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn sets nothing that could be waited for
         await asyncio.sleep(0.01)
     reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
-    yield reader, writer
-    writer.close()
-    server.should_exit = True
-    await task
+    try:
+        yield reader, writer, server
+    finally:
+        writer.close()
+        server.should_exit = server.force_exit = True
+        await task
 
 
 async def test_a_client_gets_whole_answers_from_the_real_server() -> None:
     """Quick, slow and pipelined requests on one connection are answered in order, the slow one's head at once."""
-    async with _served() as (reader, writer):
+    async with _served() as (reader, writer, server):
         writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         began = asyncio.get_running_loop().time()
         assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
         assert asyncio.get_running_loop().time() - began < 0.4
         assert await reader.readexactly(2) == BODY
+        assert [type(one.transport) for one in server.server_state.connections] == [WholeAnswers]
 
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         for _ in range(3):
             assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
             assert await reader.readexactly(2) == BODY
         assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_who_has_no_more_to_say_is_answered(method: str) -> None:
+    """A caller that closes its side behind a request still gets the answer, also one that is a head alone."""
+    async with _served() as (reader, writer, _):
+        writer.write(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")

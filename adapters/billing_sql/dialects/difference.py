@@ -17,14 +17,14 @@ Write = tuple[Insert | Update | Delete, Parameters]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """A set of rows that travels to the database as parameters, in one statement's fixed text.
+    """A set of rows that travels to the database as parameters of one statement, all at once or one after another.
 
-    A fixed text is prepared once, whatever the number of rows, and no database's limit on parameters is ever met.
+    Its text is prepared once, whatever the number of rows, and no database's limit on parameters is ever met.
     """
 
     columns: Mapping[str, ColumnElement[Any]]
     select: Callable[..., Select[Any]]
-    """Selects expressions from the rows, in their order."""
+    """Selects expressions from the rows, in their order; or from the one row, where each is executed by itself."""
     bind: Callable[[Sequence[tuple[Any, ...]]], Parameters]
     """Answers the parameters that carry these rows, for a `Prepared`; their values are in the columns' order."""
 
@@ -68,6 +68,10 @@ class Difference(Protocol):
 
     def members(self, name: str) -> Select[Any]:
         """Select the texts in the parameter `name`, made by `texts`."""
+        ...
+
+    def pairs(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str]]:
+        """Answer the first and the second texts of the pairs in the parameter `name`, made by `json_rows.as_json`."""
         ...
 
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:

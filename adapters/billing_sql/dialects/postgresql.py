@@ -34,11 +34,17 @@ from billing_sql.dialects.prepared import Prepared, Session
 
 _DIALECT: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
-_DIVISION_BY_ZERO = "22012"
+_DIVISION_BY_ZERO, _DEADLOCK = "22012", "40P01"
 _CONFLICTS = frozenset(
-    {(_UNIQUE_VIOLATION, "events"), (_DIVISION_BY_ZERO, None), (_NOT_NULL_VIOLATION, "subscriptions")}
+    {
+        (_UNIQUE_VIOLATION, "events"),
+        (_DIVISION_BY_ZERO, None),
+        (_NOT_NULL_VIOLATION, "subscriptions"),
+        (_DEADLOCK, None),
+    }
 )
-"""See `billing_sql.saving` for those that are made on purpose."""
+"""See `billing_sql.saving` for those that are made on purpose. A deadlock is ended by the server: the other one goes
+on, and this one may try again."""
 _CLASSES_OF_THE_DATA = ("22", "23")
 """Data exceptions and integrity violations. All other classes are about the database, or about how it is used.
 
@@ -73,6 +79,11 @@ class PostgresDifference:
         """See `Difference`."""
         return select(func.unnest(_array(name), type_=Text))
 
+    def pairs(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str]]:
+        """See `Difference`."""
+        pair = _elements(name)
+        return _item(pair, 0, Text()), _item(pair, 1, Text())
+
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
         """See `Difference`. An array, so that an index is gone through once for all of them, in its order."""
         return column == any_(func.array(texts.scalar_subquery(), type_=ARRAY(Text)))
@@ -83,8 +94,7 @@ class PostgresDifference:
 
     def rows(self, name: str, columns: Sequence[Column[Any]]) -> Rows:
         """See `Difference`."""
-        array = cast(bindparam(name, type_=Text), JSONB)
-        one: ColumnElement[Any] = func.jsonb_array_elements(array).table_valued("value", name=name).c.value
+        one = _elements(name)
         blobs = bindparam(blobs_name(name), type_=LargeBinary)
         values: dict[str, ColumnElement[Any]] = {}
         for place, column in enumerate(columns):
@@ -129,6 +139,13 @@ class PostgresDifference:
 
 def _array(name: str) -> ColumnElement[Any]:
     return bindparam(name, type_=ARRAY(Text))
+
+
+def _elements(name: str) -> ColumnElement[Any]:
+    """Take the JSON array in the parameter `name` apart."""
+    array = cast(bindparam(name, type_=Text), JSONB)
+    one: ColumnElement[Any] = func.jsonb_array_elements(array).table_valued("value", name=name).c.value
+    return one
 
 
 def _item(one: ColumnElement[Any], place: int, type_: TypeEngine[Any]) -> ColumnElement[Any]:

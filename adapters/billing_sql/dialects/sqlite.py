@@ -55,6 +55,8 @@ class _Write:
     @classmethod
     def of(cls, prepared: Prepared) -> "_Write":
         places = [int(place) for name in prepared.names if (place := name.partition(" ")[2])]
+        # A parameter that is no value of the row would have to be given for each row.
+        assert not places or len(places) == len(prepared.names) > 1, prepared.names  # noqa: S101 - a programmer's slip
         return cls(prepared, itemgetter(*places) if places else None)
 
 
@@ -80,6 +82,12 @@ class SqliteDifference:
     def members(self, name: str) -> Select[Any]:
         """See `Difference`."""
         return select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value)
+
+    def pairs(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str]]:
+        """See `Difference`."""
+        pair = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=name).c.value
+        first, second = (func.json_extract(pair, literal_column(f"'$[{place}]'"), type_=Text) for place in range(2))
+        return first, second
 
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
         """See `Difference`."""

@@ -56,7 +56,8 @@ class DecideEvents:
     clock: Clock
     alarm: Alarm
     on_reread: Callable[[], None]
-    """Called after a commit that asks for re-reads: there is something to do now."""
+    """Called after a commit that asks for re-reads: there is something to do now. Nobody may rely on it alone: whether
+    a commit was made can remain unknown, and other replicas commit, too."""
 
     async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
         """Answer the outcome of each delivery, in order, or the error its sender must hear.

@@ -319,6 +319,11 @@ class TestEnvelope:
         answer = await world.client.get("/health", headers={"X-Request-Id": given})
         assert re.fullmatch(r"[0-9a-f]{24}", answer.headers["x-request-id"])
 
+    async def test_every_answer_has_an_id_of_its_own(self, world: World) -> None:
+        """No two requests can be mistaken for each other in the logs."""
+        ids = {(await world.client.get("/health")).headers["x-request-id"] for _ in range(3)}
+        assert len(ids) == 3
+
     async def test_health_touches_nothing(self, world: World) -> None:
         """It answers while the database is away."""
         world.store.is_away = True
