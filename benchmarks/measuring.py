@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks import load
 from benchmarks.corpus import Corpus, Workload, Writer
@@ -48,6 +49,8 @@ class Run:
     memory_mib: float | None
     """Of all processes of the server, after the run."""
     refused: int
+    turn: int
+    """Of what is compared, runs with the same number were made one right after the other."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,15 +78,14 @@ class Arena:
     """Hears of each run."""
     fastest: dict[Workload, float] = field(default_factory=dict[Workload, float])
 
-    def measure(self, section: str, workload: Workload, connections: int, *, repetitions: int) -> None:
-        """Let the servers take turns: A B C, B C A, C A B, ... with the same requests for all of them."""
-        for repetition in range(repetitions):
-            corpus, first = self._corpus(workload)
-            turn = repetition % len(self.sides)
-            for side in (*self.sides[turn:], *self.sides[:turn]):
-                if first is not None:
-                    self._note(side, load.send_all(first, port=side.server.port), unheard=0)
-                self.told(self._run(section, workload, connections, side, corpus))
+    def measure(self, section: str, workload: Workload, connections: int, *, turn: int) -> None:
+        """Let each server have its turn, with the same requests: A B C in turn 0, B C A in turn 1, and so on."""
+        corpus, first = self._corpus(workload)
+        for side in rotated(self.sides, turn):
+            if first is not None:
+                self._note(side, load.send_all(first, port=side.server.port), unheard=0)
+            run = self._run(side, corpus, section=section, workload=workload, connections=connections, turn=turn)
+            self.told(run)
 
     def warm_up(self) -> None:
         """Let each server see each kind of request."""
@@ -112,7 +114,7 @@ class Arena:
             return again, first
         return self.writer.write(workload, size), None
 
-    def _run(self, section: str, workload: Workload, connections: int, side: Side, corpus: Corpus) -> Run:
+    def _run(self, side: Side, corpus: Corpus, *, section: str, workload: Workload, connections: int, turn: int) -> Run:
         server_before, database_before = side.server.cpu_seconds(), self.databases.cpu_seconds()
         answers = load.send(corpus, port=side.server.port, connections=connections, seconds=self.seconds)
         server_after, database_after = side.server.cpu_seconds(), self.databases.cpu_seconds()
@@ -135,11 +137,21 @@ class Arena:
             database_cpu_us=_each(database_before, database_after, answers.count),
             memory_mib=None if memory is None else memory / 2**20,
             refused=answers.refused,
+            turn=turn,
         )
 
     def _note(self, side: Side, answers: Answers, *, unheard: int) -> None:
         side.acknowledged += answers.outcomes.get("applied", 0)
         side.unheard += unheard
+
+
+Item = TypeVar("Item")
+
+
+def rotated(items: Sequence[Item], turn: int) -> Sequence[Item]:
+    """Answer the items so that in each turn another one comes first."""
+    first = turn % len(items)
+    return (*items[first:], *items[:first])
 
 
 def _each(before: float | None, after: float | None, count: int) -> float | None:
@@ -163,7 +175,7 @@ def arena(
         with contextlib.ExitStack() as servers:
             sides: list[Side] = []
             for number, target in enumerate(targets):
-                name = f"side-{number}"
+                name = f"side-{place.accounts}-{place.workers}-{number}"
                 url = databases.copy(place.accounts, name)
                 copies.callback(databases.drop, name)
                 server = servers.enter_context(serving(target, database_url=url, workers=place.workers, folder=folder))

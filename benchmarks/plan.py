@@ -1,15 +1,14 @@
 """What is measured, section by section."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 
 from benchmarks.corpus import Workload
 from benchmarks.databases import Databases, Kind
-from benchmarks.measuring import Arena, Place, Run, arena
+from benchmarks.measuring import Arena, Place, Run, arena, rotated
 from benchmarks.processes import Target, serving
 
 PAIR = (Target.SERVICE, Target.FLOOR)
@@ -77,8 +76,8 @@ class Measuring:
         makers: dict[str, Sequence[Step]] = {
             "connections": [("workloads and connections", self._connections)],
             "alone": [("a single connection, and the floor without group commit", self._alone)],
-            "workers": [(f"{workers} worker(s)", partial(self._workers, workers)) for workers in (1, 2)],
-            "growth": [(f"{n:,} accounts", partial(self._growth, n)) for n in self._extent.accounts],
+            "workers": [("one worker, and two", self._workers)],
+            "growth": [(f"{' and '.join(f'{n:,}' for n in self._extent.accounts)} accounts", self._growth)],
             "memory": [(f"a storm of {self._extent.storm_events:,} events", self._memory)],
             "start": [("start-up", self._start)],
         }
@@ -86,36 +85,36 @@ class Measuring:
         return [(f"{kind}: {name}", do) for section in self._extent.sections for name, do in makers[section]]
 
     def _connections(self) -> Iterator[Measured]:
-        with self._arena(PAIR) as (ring, runs):
+        with self._arenas(PAIR) as (rings, runs):
             for connections in self._extent.connections:
-                self._measure(ring, "connections", Workload.FRESH, connections)
-                self._measure(ring, "connections", Workload.READ, connections)
-                yield from _taken(runs)
+                for workload in (Workload.FRESH, Workload.READ):
+                    self._measure(rings, "connections", workload, connections)
+                    yield from _taken(runs)
             usual = STANDARD if STANDARD in self._extent.connections else self._extent.connections[-1]
             for workload in (Workload.DUPLICATES, Workload.MIXED):
-                self._measure(ring, "connections", workload, usual)
+                self._measure(rings, "connections", workload, usual)
                 yield from _taken(runs)
 
     def _alone(self) -> Iterator[Measured]:
-        with self._arena((*PAIR, Target.ALONE)) as (ring, runs):
+        with self._arenas((*PAIR, Target.ALONE)) as (rings, runs):
             for connections in (1, STANDARD):
-                self._measure(ring, "alone", Workload.FRESH, connections)
+                self._measure(rings, "alone", Workload.FRESH, connections)
                 yield from _taken(runs)
 
-    def _workers(self, workers: int) -> Iterator[Measured]:
-        with self._arena(PAIR, workers=workers) as (ring, runs):
+    def _workers(self) -> Iterator[Measured]:
+        with self._arenas(PAIR, workers=(1, 2)) as (rings, runs):
             for workload in (Workload.FRESH, Workload.READ):
-                self._measure(ring, "workers", workload, STANDARD)
-            yield from _taken(runs)
+                self._measure(rings, "workers", workload, STANDARD)
+                yield from _taken(runs)
 
-    def _growth(self, accounts: int) -> Iterator[Measured]:
-        with self._arena(PAIR, accounts=accounts) as (ring, runs):
+    def _growth(self) -> Iterator[Measured]:
+        with self._arenas(PAIR, accounts=self._extent.accounts) as (rings, runs):
             for workload in (Workload.FRESH, Workload.READ):
-                self._measure(ring, "growth", workload, STANDARD)
-            yield from _taken(runs)
+                self._measure(rings, "growth", workload, STANDARD)
+                yield from _taken(runs)
 
     def _memory(self) -> Iterator[Measured]:
-        with self._arena((Target.SERVICE,), warmed_up=False) as (ring, _):
+        with self._arenas((Target.SERVICE,), warmed_up=False) as ((ring,), _):
             (side,) = ring.sides
             at_start = side.server.memory_bytes()
             ring.warm_up()
@@ -141,20 +140,40 @@ class Measuring:
         for target, seconds in taken.items():
             yield Start(database=self._databases.kind, target=target, seconds=median(seconds))
 
-    def _measure(self, ring: Arena, section: str, workload: Workload, connections: int) -> None:
-        ring.measure(section, workload, connections, repetitions=self._extent.repetitions)
+    def _measure(self, rings: Sequence[Arena], section: str, workload: Workload, connections: int) -> None:
+        """Let places take turns, too: what is compared is measured in the same seconds, whatever the disk's mood."""
+        for turn in range(self._extent.repetitions):
+            for ring in rotated(rings, turn):
+                ring.measure(section, workload, connections, turn=turn)
 
     @contextmanager
-    def _arena(
-        self, targets: Sequence[Target], *, workers: int = 1, accounts: int | None = None, warmed_up: bool = True
-    ) -> Generator[tuple[Arena, list[Run]]]:
+    def _arenas(
+        self,
+        targets: Sequence[Target],
+        *,
+        workers: Sequence[int] = (1,),
+        accounts: Sequence[int] = (),
+        warmed_up: bool = True,
+    ) -> Generator[tuple[Sequence[Arena], list[Run]]]:
+        """Start servers in each place, and answer the places, with a list that hears of each run."""
         runs: list[Run] = []
-        place = Place(kind=self._databases.kind, accounts=accounts or self._extent.usual_accounts, workers=workers)
-        seconds = self._extent.seconds
-        with arena(self._databases, place, targets, folder=self._folder, seconds=seconds, told=runs.append) as ring:
+        kind, seconds = self._databases.kind, self._extent.seconds
+        places = [
+            Place(kind=kind, accounts=number, workers=count)
+            for number in accounts or (self._extent.usual_accounts,)
+            for count in workers
+        ]
+        with ExitStack() as stack:
+            rings = [
+                stack.enter_context(
+                    arena(self._databases, place, targets, folder=self._folder, seconds=seconds, told=runs.append)
+                )
+                for place in places
+            ]
             if warmed_up:
-                ring.warm_up()
-            yield ring, runs
+                for ring in rings:
+                    ring.warm_up()
+            yield rings, runs
 
 
 def _taken(runs: list[Run]) -> Iterator[Run]:

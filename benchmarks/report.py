@@ -47,12 +47,15 @@ def place_of(one: Run | Summary) -> Place:
     return (one.section, one.database, one.accounts, one.workers, one.workload, one.connections)
 
 
-def summaries(runs: Iterable[Run]) -> list[Summary]:
-    """Answer the medians, in the order in which things were measured."""
-    groups: dict[tuple[Place, Target], list[Run]] = {}
+Groups = dict[tuple[Place, Target], list[Run]]
+
+
+def grouped(runs: Iterable[Run]) -> Groups:
+    """Answer the runs of each server in each place, in the order in which places were measured first."""
+    groups: Groups = {}
     for run in runs:
         groups.setdefault((place_of(run), run.target), []).append(run)
-    return [_summary(group) for group in groups.values()]
+    return groups
 
 
 def _summary(runs: Sequence[Run]) -> Summary:
@@ -82,12 +85,20 @@ def _median(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
+Measure = Callable[[Run], float]
+
+
+def _rate(one: Run) -> float:
+    return one.per_second
+
+
 class Findings:
     """All summaries, looked up by what they are of."""
 
     def __init__(self, measured: Sequence[Measured]) -> None:
         """Boil down."""
-        self.summaries = summaries(one for one in measured if isinstance(one, Run))
+        self._runs = grouped(one for one in measured if isinstance(one, Run))
+        self.summaries = [_summary(runs) for runs in self._runs.values()]
         self.memory = [one for one in measured if isinstance(one, Memory)]
         self.starts = [one for one in measured if isinstance(one, Start)]
         self._found = {(place_of(one), one.target): one for one in self.summaries}
@@ -102,6 +113,16 @@ class Findings:
     def floor_of(self, one: Summary) -> Summary | None:
         """Answer the floor's summary in the same place."""
         return self._found.get((place_of(one), Target.FLOOR))
+
+    def ratio(self, one: Summary, other: Summary, measure: Measure) -> float:
+        """Answer the median of the ratios of runs of the same turn.
+
+        A machine that is slower for a minute is so for both runs of a turn, and the ratio does not see it. The ratio of
+        two medians does: they may be of different minutes.
+        """
+        others = {run.turn: measure(run) for run in self._runs[place_of(other), other.target]}
+        ones = self._runs[place_of(one), one.target]
+        return median(measure(run) / others[run.turn] for run in ones if run.turn in others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +153,6 @@ def goals(findings: Findings) -> Iterator[Goal]:
             yield Goal(database=one.database, name=name, reached=one.after / one.warmed_up, bound=1.2, at_most=True)
 
 
-Measure = Callable[[Summary], float]
-
-
-def _rate(one: Summary) -> float:
-    return one.per_second
-
-
 def _against_the_floor(findings: Findings, kind: Kind) -> Iterator[Goal]:
     usual = {"section": "connections", "database": kind, "connections": STANDARD}
     table: list[tuple[str, Workload, Measure, float, bool]] = [
@@ -151,13 +165,14 @@ def _against_the_floor(findings: Findings, kind: Kind) -> Iterator[Goal]:
         service = findings.find(Target.SERVICE, workload=workload, **usual)
         floor = findings.find(Target.FLOOR, workload=workload, **usual)
         if service and floor:
-            reached = measure(service) / measure(floor)
+            reached = findings.ratio(service, floor, measure)
             yield Goal(database=kind, name=name, reached=reached, bound=bound, at_most=at_most)
     single = {"section": "alone", "database": kind, "connections": 1}
     service, alone = findings.find(Target.SERVICE, **single), findings.find(Target.ALONE, **single)
     if service and alone:
         name = "one connection's latency (p50), against the floor without group commit"
-        yield Goal(database=kind, name=name, reached=service.p50_ms / alone.p50_ms, bound=1.3, at_most=True)
+        reached = findings.ratio(service, alone, lambda one: one.p50_ms)
+        yield Goal(database=kind, name=name, reached=reached, bound=1.3, at_most=True)
 
 
 def _growth(findings: Findings, kind: Kind) -> Iterator[Goal]:
@@ -168,9 +183,9 @@ def _growth(findings: Findings, kind: Kind) -> Iterator[Goal]:
             if (one.section, one.database, one.workload, one.target) == ("growth", kind, workload, Target.SERVICE)
         ]
         if len(grown) >= COMPARED:
-            few, many = grown[0], grown[-1]
+            few, *_, many = sorted(grown, key=lambda one: one.accounts)
             name = f"{workload} with {many.accounts:,} accounts, against {few.accounts:,}"
-            yield Goal(database=kind, name=name, reached=many.per_second / few.per_second, bound=0.8)
+            yield Goal(database=kind, name=name, reached=findings.ratio(many, few, _rate), bound=0.8)
 
 
 def _two_workers(findings: Findings, kind: Kind) -> Iterator[Goal]:
@@ -181,7 +196,7 @@ def _two_workers(findings: Findings, kind: Kind) -> Iterator[Goal]:
             one = findings.find(target, workers=1, **wanted)
             two = findings.find(target, workers=2, **wanted)
             if one and two:
-                gains[target] = two.per_second / one.per_second
+                gains[target] = findings.ratio(two, one, _rate)
         if len(gains) == COMPARED:
             name = f"gain of a second worker, {workload}; the bound is the floor's own"
             yield Goal(database=kind, name=name, reached=gains[Target.SERVICE], bound=gains[Target.FLOOR])
@@ -202,7 +217,7 @@ def rows(findings: Findings, kind: Kind) -> Iterator[tuple[str, ...]]:
         yield (
             *(one.workload.value, str(one.connections), f"{one.accounts:,}", str(one.workers), one.target.value),
             f"{one.per_second:,.0f}",
-            f"{one.per_second / floor.per_second:.2f}" if floor and one.target is not Target.FLOOR else "",
+            f"{findings.ratio(one, floor, _rate):.2f}" if floor and one.target is not Target.FLOOR else "",
             f"±{one.spread * 50:.0f} %",
             *(f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}"),
             *(_number(one.server_cpu_us), _number(one.database_cpu_us), _number(one.memory_mib), str(one.refused)),
