@@ -89,12 +89,25 @@ class Saving:
 
     def _others(self, changes: Changes) -> list[Write]:
         """Write what is neither an event nor on an account's row."""
+        held = [subscription_row(one) for _, one in sorted(changes.subscriptions.items())]
+        often = [
+            *_bound((self._subscriptions, held)),
+            *self._chosen(
+                (self._forget_failures, "done", {event.delivery.id for event in changes.events}),
+                (self._close_sessions, "closed", changes.sessions_closed),
+            ),
+        ]
+        if changes.rereads or changes.customers or changes.customers_deleted or changes.alerts:
+            # With most events there is nothing of these; to find that out for each of them takes its time.
+            often += self._seldom(changes)
+        return often
+
+    def _seldom(self, changes: Changes) -> Iterable[Write]:
         at = changes.received_at
         counted = Counter(changes.alerts)
         gone = changes.customers_deleted
         return [
             *_bound(
-                (self._subscriptions, [subscription_row(held) for _, held in sorted(changes.subscriptions.items())]),
                 (self._rereads, [(id_, at, 0) for id_ in sorted(changes.rereads)]),
                 (self._customers, [(id_, owner, id_ in gone) for id_, owner in sorted(changes.customers.items())]),
                 (
@@ -102,12 +115,7 @@ class Saving:
                     [(alert.value, about, at, at, count) for (alert, about), count in sorted(counted.items())],
                 ),
             ),
-            *self._chosen(
-                (self._forget_failures, "done", {event.delivery.id for event in changes.events}),
-                (self._close_sessions, "closed", changes.sessions_closed),
-                (self._delete_customers, "gone", gone),
-                (self._drop_attempts, "gone", gone),
-            ),
+            *self._chosen((self._delete_customers, "gone", gone), (self._drop_attempts, "gone", gone)),
         ]
 
     def _chosen(self, *wanted: tuple[Update | Delete, str, set[Any]]) -> Iterable[Write]:

@@ -85,7 +85,9 @@ class PlainRows:
     def __call__(self, rows: Sequence[tuple[Any, ...]]) -> Parameters:
         """Answer the rows as the one parameter; raises `ValueError` for a text with a NUL, as PostgreSQL does."""
         values = self._values(rows)
-        for place in self._texts:
-            if any(row[place] is not None and "\0" in row[place] for row in values):
-                raise ValueError("a text contains a NUL")
+        for row in values:
+            for place in self._texts:
+                text = row[place]
+                if text is not None and "\0" in text:
+                    raise ValueError("a text contains a NUL")
         return {self._name: values}
