@@ -3,7 +3,16 @@
 from billing_http.controllers import ROUTES
 from billing_http.envelope import RequestEnvelope, current_request_id
 from billing_http.errors import EXCEPTION_HANDLERS
+from billing_http.overloaded import too_many_connections
 from billing_http.use_cases import UseCases
 from billing_http.webhooks import webhook_route
 
-__all__ = ["EXCEPTION_HANDLERS", "ROUTES", "RequestEnvelope", "UseCases", "current_request_id", "webhook_route"]
+__all__ = [
+    "EXCEPTION_HANDLERS",
+    "ROUTES",
+    "RequestEnvelope",
+    "UseCases",
+    "current_request_id",
+    "too_many_connections",
+    "webhook_route",
+]

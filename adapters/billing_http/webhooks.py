@@ -5,23 +5,19 @@ and decode an event. Nothing of it is needed here, where bytes are handed on as 
 envelope are those of the other addresses.
 """
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPMethod
 
 import msgspec
 from litestar.enums import ScopeType
-from litestar.exceptions import ClientException, MethodNotAllowedException
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
 from billing.use_cases.receive_events import ReceiveWebhook
-from billing_http.bodies import BODY_SECONDS, body_is_late
+from billing_http.bodies import MAX_WEBHOOK_BYTES, LargeBodies, RawBody
 from billing_http.errors import BodyTooLarge
 from billing_http.wire import WebhookAnswer
-
-MAX_WEBHOOK_BYTES = 1024 * 1024
-"""Stripe's events are a few KiB; a subscription with many items may take some hundred."""
 
 _LENGTH_DIGITS_MAX = 18
 _ANSWER = msgspec.json.Encoder()
@@ -32,6 +28,7 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
 
     It answers only after the event and its effect are committed. No credential: the signature is one.
     """
+    large_bodies = LargeBodies()
 
     @asgi("/v1/billing/webhooks", copy_scope=False)
     async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,34 +36,15 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if _declared_length(scope) > MAX_WEBHOOK_BYTES:
             raise BodyTooLarge
-        body = await _read(receive)
-        outcome = await use_case().execute(signature=_header(scope, b"stripe-signature"), body=body)
+        body = RawBody(large_bodies)
+        try:
+            received = await body.read(receive)
+            outcome = await use_case().execute(signature=_header(scope, b"stripe-signature"), body=received)
+        finally:
+            body.release()
         await _answer(send, WebhookAnswer(outcome=outcome))
 
     return receive_webhook
-
-
-async def _read(receive: Receive) -> bytes:
-    """Answer the raw body; raises `BodyTooLarge`, and `RequestInvalid` if it does not arrive in time."""
-    parts: list[bytes] = []
-    length_bytes = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    # The caller hung up; nobody hears the answer, and nothing is wrong here.
-                    raise ClientException
-                part = message.get("body", b"")
-                parts.append(part)
-                length_bytes += len(part)
-                if length_bytes > MAX_WEBHOOK_BYTES:
-                    raise BodyTooLarge
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise body_is_late() from None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _declared_length(scope: Scope) -> int:

@@ -1,22 +1,31 @@
 """uvicorn's protocol as it is used here.
 
-uvicorn bounds neither a request's head nor what surrounds its body, so one connection could fill the memory.
+uvicorn bounds neither a request's head nor what surrounds its body, so one connection could fill the memory; and to one
+connection too many it would say so in words of its own, and not when to come again.
 """
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from billing_http import too_many_connections
 from billing_service.http_writes import WholeAnswers
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Everything of one request as it arrives: the largest body taken, and generous room for how it is cut up."""
+MAX_CONNECTIONS = 4096
+"""Of one worker. Each delivery that waits has one: there must be more of them than of deliveries that may wait."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, hanging up on whoever sends too much, and writing each answer in one piece."""
 
+    max_connections = MAX_CONNECTIONS
+    # uvicorn's types of these are not complete.
+    app: Any
+    config: Any
     _answers: WholeAnswers
     _received_bytes = 0
     _head_is_open = True
@@ -45,8 +54,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head was not too large."""
+        """The head was not too large. One connection too many is told so."""
         self._head_is_open = False
+        is_one_too_many = len(self.connections) > self.max_connections
+        self.app = too_many_connections if is_one_too_many else self.config.loaded_app
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -23,8 +23,6 @@ STOP_SECONDS = 20
 """How long a stop waits for requests in flight; what goes on in the background may take up to 20 seconds more."""
 WORKER_START_SECONDS = 60
 """How long a worker may take to say that it is alive, on a machine that is busy."""
-MAX_CONNECTIONS = 4096
-"""Of one worker; beyond it the answer is 503."""
 
 
 @click.command()
@@ -63,7 +61,6 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
             server_header=False,
             # Nothing here asks where a request came from, so nobody's word for it need be read.
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOP_SECONDS,
             timeout_worker_healthcheck=WORKER_START_SECONDS,
         )

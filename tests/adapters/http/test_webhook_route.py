@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from billing.errors import SignatureInvalid
 from billing.events import Unhandled
-from billing_http import webhooks
+from billing_http import bodies
 from support.domain_things import delivery
 from support.http_world import World
 
@@ -81,7 +82,7 @@ async def test_a_length_that_makes_no_sense_is_not_believed(world: World, declar
 
 async def test_a_body_that_does_not_arrive_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sends a head and then nothing does not hold the request for ever."""
-    monkeypatch.setattr(webhooks, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
 
     async def silence() -> AsyncGenerator[bytes]:
         yield b"{"
@@ -125,3 +126,48 @@ async def test_only_post_is_taken(world: World, method: str) -> None:
     """Every other method is told so, and what would be taken."""
     answer = await world.client.request(method, PATH)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_large_bodies_cannot_fill_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many at a time and no more, also of callers who have not signed yet; events of the usual size get through."""
+    monkeypatch.setattr(bodies, "MAX_LARGE_BODIES", 2)
+    arrived, rest = asyncio.Semaphore(0), asyncio.Event()
+
+    async def large() -> AsyncGenerator[bytes]:
+        yield b"x" * (bodies.LARGE_BYTES + 1)
+        arrived.release()
+        await rest.wait()
+        yield b"x"
+
+    held = [asyncio.create_task(world.client.post(PATH, content=large())) for _ in range(2)]
+    for _ in held:
+        await arrived.acquire()
+
+    refused = await world.client.post(PATH, content=b"x" * (bodies.LARGE_BYTES + 1))
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert refused.headers["retry-after"] == "1"
+    assert (await world.client.post(PATH, content=b"x" * bodies.LARGE_BYTES)).status_code == 200
+
+    rest.set()
+    assert [(await one).status_code for one in held] == [200, 200]
+    for _ in range(3):
+        assert (await world.client.post(PATH, content=b"x" * bodies.MAX_WEBHOOK_BYTES)).status_code == 200
+
+
+async def test_a_large_body_that_is_refused_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever became of it, it does not count any more."""
+    monkeypatch.setattr(bodies, "MAX_LARGE_BODIES", 1)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+
+    async def stops() -> AsyncGenerator[bytes]:
+        yield b"x" * (bodies.LARGE_BYTES + 1)
+        await asyncio.sleep(10)
+
+    for _ in range(2):
+        too_large = await world.client.post(PATH, content=pieces(*[b"x" * 65536] * 17))
+        assert too_large.status_code == 413
+        assert (await world.client.post(PATH, content=stops())).status_code == 408
+    world.reader.answer = SignatureInvalid("no signature in it matches the body")
+    assert (await world.client.post(PATH, content=b"x" * (bodies.LARGE_BYTES + 1))).status_code == 400
+    world.reader.answer = delivery("evt_1", Unhandled(reason="nothing for us"))
+    assert (await world.client.post(PATH, content=b"x" * (bodies.LARGE_BYTES + 1))).status_code == 200
