@@ -53,7 +53,7 @@ def main(
     """Measure the service beside its floor: the same routes written by hand, in the same run, turn and turn about.
 
     Writes results.json, results.md and charts (with matplotlib). Every run is checked: what was acknowledged must be in
-    the database. With everything it takes about a quarter of an hour on two cores.
+    the database. With everything it takes about half an hour on two cores.
     """
     extent = QUICK if quick else FULL
     extent = replace(
@@ -66,7 +66,7 @@ def main(
         storm_events=storm or extent.storm_events,
     )
     wanted = [Kind(kind) for kind in kinds] or list(Kind)
-    console = Console(width=None if Console().is_terminal else 180)
+    console = Console(width=None if Console().is_terminal else 200)
     output.mkdir(parents=True, exist_ok=True)
     measured: list[Measured] = []
     try:

@@ -9,7 +9,7 @@ from benchmarks.databases import Kind
 from benchmarks.processes import Target
 from benchmarks.report import Findings, Summary
 
-COLOURS = {Target.SERVICE: "#4f46e5", Target.FLOOR: "#a3a3a3", Target.ALONE: "#d4d4d4"}
+COLOURS = {Target.SERVICE: "#4f46e5", Target.FLOOR: "#a3a3a3", Target.ALONE: "#d4d4d4", Target.WHOLE: "#d4d4d4"}
 _SECTIONS: Mapping[str, tuple[Callable[[Summary], int], str]] = {
     "connections": (lambda one: one.connections, "connections"),
     "growth": (lambda one: one.accounts, "accounts"),
@@ -19,7 +19,7 @@ _SECTIONS: Mapping[str, tuple[Callable[[Summary], int], str]] = {
 
 def draw(findings: Findings, folder: Path) -> Sequence[Path]:
     """Draw what there is to draw; raises `ImportError` without matplotlib."""
-    import matplotlib as mpl  # noqa: PLC0415 - an extra that few need
+    import matplotlib as mpl  # noqa: PLC0415 - a group that few need
 
     mpl.use("svg")
     # Without dates and random ids, so that the same figures make the same file.
@@ -35,7 +35,7 @@ def draw(findings: Findings, folder: Path) -> Sequence[Path]:
 
 
 def _draw(chosen: Sequence[Summary], key: Callable[[Summary], int], label: str, kind: Kind, path: Path) -> Path:
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra that few need
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - a group that few need
 
     figure: Any
     axes: Any

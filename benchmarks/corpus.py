@@ -6,6 +6,7 @@ be checked against what was sent without keeping it.
 
 import hashlib
 import hmac
+import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 SECRET = "whsec_of_the_benchmark"  # noqa: S105 - it guards nothing
 PRICE = "price_pro"
@@ -114,6 +116,7 @@ class Writer:
             for request in self._requests(workload, size):
                 file.write(struct.pack("<I", len(request)))
                 file.write(request)
+            _settle(file)
         return Corpus(path=path, size=size)
 
     def write_known(self, corpus_size: int, distinct: int) -> tuple[Corpus, Corpus]:
@@ -125,6 +128,7 @@ class Writer:
         for path, times in zip(paths, (1, -(-corpus_size // distinct)), strict=True):
             with path.open("wb") as file:
                 file.writelines(struct.pack("<I", len(one)) + one for _ in range(times) for one in once)
+                _settle(file)
         return Corpus(path=paths[0], size=distinct), Corpus(path=paths[1], size=corpus_size)
 
     def _requests(self, workload: Workload, size: int) -> Iterator[bytes]:
@@ -166,6 +170,12 @@ class Writer:
             f"GET {READ_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"
             f"Authorization: Bearer {key}\r\n\r\n"
         ).encode()
+
+
+def _settle(file: BinaryIO) -> None:
+    """Have it on the disk now: else it would be written while the first server waits for its commits."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sign(body: bytes, *, at: int) -> str:

@@ -4,8 +4,9 @@ What a good engineer would write who needs nothing but this: Litestar, the drive
 database allows it, signature check, event-id dedupe, durable before the 2xx. It believes what an event says if it is
 newer than what is held: no rules of the domain, no doubts, no re-reads, no alerts, no failed events.
 
-`python -m benchmarks.floor --port 8001` serves it with the options of `billing serve`; it reads `FLOOR_DATABASE_URL`,
-`FLOOR_WEBHOOK_SECRET` and `FLOOR_MAX_BATCH` (1: no group commit).
+`python -m benchmarks.floor --port 8001` serves it with the options of `billing serve`, on uvicorn's own protocol; it
+reads `FLOOR_DATABASE_URL`, `FLOOR_WEBHOOK_SECRET` and `FLOOR_MAX_BATCH` (1: no group commit). `FLOOR_WHOLE_ANSWERS=1`
+serves it on the service's protocol, which writes an answer in one piece.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ import msgspec
 import uvicorn
 from litestar import Litestar, Request, get, post
 from litestar.exceptions import ClientException, NotAuthorizedException
+
+from billing_service.http_protocol import BoundedHttpProtocol
 
 TOLERANCE_SECONDS = 300
 TIERS = {"price_pro": "pro", "price_enterprise": "enterprise"}
@@ -271,12 +274,13 @@ def main(port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol if os.environ.get("FLOOR_WHOLE_ANSWERS") else "httptools",
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=20,
     )
 

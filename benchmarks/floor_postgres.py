@@ -63,7 +63,10 @@ class PostgresStore:
 
         # It has no type hints of its own.
         asyncpg: Any = import_module("asyncpg")
-        return cls(await asyncpg.create_pool(url, min_size=8, max_size=8, reset=leave_alone))
+        # One plan for each statement, made once: a single event takes three quarters of the time.
+        settings = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+        pool = await asyncpg.create_pool(url, min_size=8, max_size=8, reset=leave_alone, server_settings=settings)
+        return cls(pool)
 
     async def write(self, rows: Sequence[Row]) -> set[str]:
         """See `Store`."""

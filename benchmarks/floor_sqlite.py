@@ -1,4 +1,8 @@
-"""The floor's SQLite: the standard library's driver, one thread that writes, two that read."""
+"""The floor's SQLite: the standard library's driver, one thread that writes.
+
+Reads are made on the event loop: one takes less time than it takes to hand it to a thread and back. A disk that is
+slow to answer would stop everybody; the floor need not care.
+"""
 
 import asyncio
 import sqlite3
@@ -45,7 +49,6 @@ class SqliteStore:
         self._path = path
         self._connections = threading.local()
         self._writer = ThreadPoolExecutor(1)
-        self._readers = ThreadPoolExecutor(2)
 
     async def write(self, rows: Sequence[Row]) -> set[str]:
         """See `Store`."""
@@ -53,12 +56,12 @@ class SqliteStore:
 
     async def read(self, key_hash: str) -> Standing | None:
         """See `Store`."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, key_hash)
+        row: Standing | None = self._connection().execute(READ, (key_hash,)).fetchone()
+        return row
 
     async def close(self) -> None:
         """See `Store`."""
         self._writer.shutdown()
-        self._readers.shutdown()
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._connections, "one", None)
@@ -82,7 +85,3 @@ class SqliteStore:
             connection.execute("ROLLBACK")
             raise
         return {row.id for row in fresh}
-
-    def _read(self, key_hash: str) -> Standing | None:
-        row: Standing | None = self._connection().execute(READ, (key_hash,)).fetchone()
-        return row

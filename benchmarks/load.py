@@ -29,13 +29,13 @@ class Answers(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many answers came."""
-        return sum(self.statuses.values())
+        """How many requests were answered with 200: a refusal is no work done."""
+        return self.statuses.get("200", 0)
 
     @property
     def refused(self) -> int:
         """How many requests were not answered with 200."""
-        return self.failures + self.count - self.statuses.get("200", 0)
+        return self.failures + sum(self.statuses.values()) - self.count
 
     @property
     def per_second(self) -> float:

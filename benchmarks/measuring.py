@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,10 @@ from benchmarks.processes import Server, Target, serving
 
 KNOWN_EVENTS = 500
 """How many events a storm of duplicates repeats."""
-FIRST_GUESS_PER_SECOND = 8000
+FIRST_GUESS_PER_SECOND = 6000
+"""Of one connection."""
+ROOM = 1.5
+"""How many times as many requests to have at hand as the fastest server has answered so far."""
 WARM_UP_REQUESTS = 500
 
 
@@ -50,7 +54,7 @@ class Run:
     """Of all processes of the server, after the run."""
     refused: int
     turn: int
-    """Of what is compared, runs with the same number were made one right after the other."""
+    """Of what is compared, runs with the same number were made shortly after one another."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,15 +80,26 @@ class Arena:
     seconds: int
     told: Callable[[Run], None]
     """Hears of each run."""
-    fastest: dict[Workload, float] = field(default_factory=dict[Workload, float])
+    enough: dict[tuple[Workload, int], float] = field(default_factory=dict[tuple[Workload, int], float])
+    """How many requests a second to have at hand, for each workload and number of connections."""
 
     def measure(self, section: str, workload: Workload, connections: int, *, turn: int) -> None:
         """Let each server have its turn, with the same requests: A B C in turn 0, B C A in turn 1, and so on."""
-        corpus, first = self._corpus(workload)
-        for side in rotated(self.sides, turn):
-            if first is not None:
-                self._note(side, load.send_all(first, port=side.server.port), unheard=0)
-            run = self._run(side, corpus, section=section, workload=workload, connections=connections, turn=turn)
+        while True:
+            corpus, first = self._corpus(workload, connections)
+            runs: list[Run] = []
+            for side in rotated(self.sides, turn):
+                if first is not None:
+                    self._note(side, load.send_all(first, port=side.server.port), unheard=0)
+                what = partial(Run, section=section, workload=workload, connections=connections, turn=turn)
+                runs.append(self._run(side, corpus, connections, what))
+            fastest = max(run.per_second for run in runs)
+            self.enough[workload, connections] = max(fastest * ROOM, self.enough.get((workload, connections), 0))
+            if max(run.answers + run.refused for run in runs) < corpus.size - connections:
+                break
+            # A server that has had all requests waits for the rest of the time, which says nothing of it.
+            self.enough[workload, connections] *= 2
+        for run in runs:
             self.told(run)
 
     def warm_up(self) -> None:
@@ -106,28 +121,24 @@ class Arena:
             least, most = side.acknowledged, side.acknowledged + side.unheard
             check(self.databases, side.database, accounts=self.place.accounts, least=least, most=most)
 
-    def _corpus(self, workload: Workload) -> tuple[Corpus, Corpus | None]:
-        guess = self.fastest.get(workload, FIRST_GUESS_PER_SECOND) * 1.5
-        size = math.ceil(guess * self.seconds / 10) * 10
+    def _corpus(self, workload: Workload, connections: int) -> tuple[Corpus, Corpus | None]:
+        per_second = self.enough.get((workload, connections), FIRST_GUESS_PER_SECOND * min(connections, ROOM))
+        size = math.ceil(per_second * self.seconds / 10) * 10
         if workload is Workload.DUPLICATES:
             first, again = self.writer.write_known(size, KNOWN_EVENTS)
             return again, first
         return self.writer.write(workload, size), None
 
-    def _run(self, side: Side, corpus: Corpus, *, section: str, workload: Workload, connections: int, turn: int) -> Run:
+    def _run(self, side: Side, corpus: Corpus, connections: int, what: Callable[..., Run]) -> Run:
         server_before, database_before = side.server.cpu_seconds(), self.databases.cpu_seconds()
         answers = load.send(corpus, port=side.server.port, connections=connections, seconds=self.seconds)
         server_after, database_after = side.server.cpu_seconds(), self.databases.cpu_seconds()
         memory = side.server.memory_bytes()
         self._note(side, answers, unheard=connections)
-        self.fastest[workload] = max(answers.per_second, self.fastest.get(workload, 1000.0))
-        return Run(
-            section=section,
+        return what(
             database=self.place.kind,
             accounts=self.place.accounts,
             workers=self.place.workers,
-            workload=workload,
-            connections=connections,
             target=side.server.target,
             answers=answers.count,
             per_second=answers.per_second,
@@ -137,7 +148,6 @@ class Arena:
             database_cpu_us=_each(database_before, database_after, answers.count),
             memory_mib=None if memory is None else memory / 2**20,
             refused=answers.refused,
-            turn=turn,
         )
 
     def _note(self, side: Side, answers: Answers, *, unheard: int) -> None:

@@ -32,7 +32,7 @@ class Extent:
 
 QUICK = Extent(seconds=1, repetitions=1, connections=(16,), accounts=(1000,), storm_events=0, sections=("connections",))
 FULL = Extent(
-    seconds=2, repetitions=3, connections=(1, 16, 64, 256), accounts=(1000, 100_000, 1_000_000), storm_events=200_000
+    seconds=2, repetitions=4, connections=(1, 16, 64, 256), accounts=(1000, 100_000, 1_000_000), storm_events=200_000
 )
 STANDARD = 64
 """The number of connections that the goals are about."""
@@ -87,31 +87,23 @@ class Measuring:
     def _connections(self) -> Iterator[Measured]:
         with self._arenas(PAIR) as (rings, runs):
             for connections in self._extent.connections:
-                for workload in (Workload.FRESH, Workload.READ):
-                    self._measure(rings, "connections", workload, connections)
-                    yield from _taken(runs)
-            usual = STANDARD if STANDARD in self._extent.connections else self._extent.connections[-1]
-            for workload in (Workload.DUPLICATES, Workload.MIXED):
-                self._measure(rings, "connections", workload, usual)
-                yield from _taken(runs)
+                for workload in (Workload.FRESH, Workload.READ, Workload.DUPLICATES, Workload.MIXED):
+                    yield from self._measure(rings, runs, "connections", workload, connections)
 
     def _alone(self) -> Iterator[Measured]:
-        with self._arenas((*PAIR, Target.ALONE)) as (rings, runs):
+        with self._arenas((*PAIR, Target.ALONE, Target.WHOLE)) as (rings, runs):
             for connections in (1, STANDARD):
-                self._measure(rings, "alone", Workload.FRESH, connections)
-                yield from _taken(runs)
+                yield from self._measure(rings, runs, "alone", Workload.FRESH, connections)
 
     def _workers(self) -> Iterator[Measured]:
         with self._arenas(PAIR, workers=(1, 2)) as (rings, runs):
             for workload in (Workload.FRESH, Workload.READ):
-                self._measure(rings, "workers", workload, STANDARD)
-                yield from _taken(runs)
+                yield from self._measure(rings, runs, "workers", workload, STANDARD)
 
     def _growth(self) -> Iterator[Measured]:
         with self._arenas(PAIR, accounts=self._extent.accounts) as (rings, runs):
             for workload in (Workload.FRESH, Workload.READ):
-                self._measure(rings, "growth", workload, STANDARD)
-                yield from _taken(runs)
+                yield from self._measure(rings, runs, "growth", workload, STANDARD)
 
     def _memory(self) -> Iterator[Measured]:
         with self._arenas((Target.SERVICE,), warmed_up=False) as ((ring,), _):
@@ -140,11 +132,18 @@ class Measuring:
         for target, seconds in taken.items():
             yield Start(database=self._databases.kind, target=target, seconds=median(seconds))
 
-    def _measure(self, rings: Sequence[Arena], section: str, workload: Workload, connections: int) -> None:
-        """Let places take turns, too: what is compared is measured in the same seconds, whatever the disk's mood."""
+    def _measure(
+        self, rings: Sequence[Arena], runs: list[Run], section: str, workload: Workload, connections: int
+    ) -> Iterator[Run]:
+        """Let places take turns, too: what is compared is measured within a minute, whatever the disk's mood.
+
+        Answers the runs turn by turn, so that what was measured is there if somebody stops the benchmark.
+        """
         for turn in range(self._extent.repetitions):
             for ring in rotated(rings, turn):
                 ring.measure(section, workload, connections, turn=turn)
+            yield from runs
+            runs.clear()
 
     @contextmanager
     def _arenas(
@@ -174,12 +173,6 @@ class Measuring:
                 for ring in rings:
                     ring.warm_up()
             yield rings, runs
-
-
-def _taken(runs: list[Run]) -> Iterator[Run]:
-    """Hand over what has been measured so far, once."""
-    yield from runs
-    runs.clear()
 
 
 def _mib(count: int | None) -> float | None:

@@ -26,6 +26,7 @@ class Target(StrEnum):
     SERVICE = "service"
     FLOOR = "floor"
     ALONE = "floor, no group commit"
+    WHOLE = "floor, answers in one write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ def _environment(target: Target, database_url: str) -> Mapping[str, str]:
         "FLOOR_DATABASE_URL": database_url,
         "FLOOR_WEBHOOK_SECRET": SECRET,
         "FLOOR_MAX_BATCH": "1" if target is Target.ALONE else "64",
+        "FLOOR_WHOLE_ANSWERS": "1" if target is Target.WHOLE else "",
     }
     service = {
         "BILLING_DATABASE_URL": database_url,

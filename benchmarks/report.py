@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import median
 
 from rich.console import Console
@@ -70,7 +71,7 @@ def _summary(runs: Sequence[Run]) -> Summary:
         connections=first.connections,
         target=first.target,
         per_second=median(rates),
-        spread=(max(rates) - min(rates)) / median(rates),
+        spread=(max(rates) - min(rates)) / median(rates) if median(rates) else nan,
         p50_ms=median(run.p50_ms for run in runs),
         p99_ms=median(run.p99_ms for run in runs),
         server_cpu_us=_median(run.server_cpu_us for run in runs),
@@ -83,6 +84,26 @@ def _summary(runs: Sequence[Run]) -> Summary:
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """How two servers or places compare, over all turns."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, ratios: Sequence[float]) -> "Ratio":
+        """Boil down; without any it is not a number, and meets no goal."""
+        if not ratios:
+            return cls(median=nan, lowest=nan, highest=nan)
+        return cls(median=median(ratios), lowest=min(ratios), highest=max(ratios))
+
+    def __str__(self) -> str:
+        """Say it with how far the turns are apart."""
+        return f"{self.median:.2f} ({self.lowest:.2f} to {self.highest:.2f})"
 
 
 Measure = Callable[[Run], float]
@@ -114,15 +135,15 @@ class Findings:
         """Answer the floor's summary in the same place."""
         return self._found.get((place_of(one), Target.FLOOR))
 
-    def ratio(self, one: Summary, other: Summary, measure: Measure) -> float:
-        """Answer the median of the ratios of runs of the same turn.
+    def ratio(self, one: Summary, other: Summary, measure: Measure) -> "Ratio":
+        """Answer the ratios of runs of the same turn.
 
         A machine that is slower for a minute is so for both runs of a turn, and the ratio does not see it. The ratio of
         two medians does: they may be of different minutes.
         """
         others = {run.turn: measure(run) for run in self._runs[place_of(other), other.target]}
         ones = self._runs[place_of(one), one.target]
-        return median(measure(run) / others[run.turn] for run in ones if run.turn in others)
+        return Ratio.of([measure(run) / others[run.turn] for run in ones if others.get(run.turn)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +152,15 @@ class Goal:
 
     database: Kind
     name: str
-    reached: float
+    reached: Ratio
     bound: float
     at_most: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether it was reached."""
-        return self.reached <= self.bound if self.at_most else self.reached >= self.bound
+        reached = self.reached.median
+        return reached <= self.bound if self.at_most else reached >= self.bound
 
 
 def goals(findings: Findings) -> Iterator[Goal]:
@@ -150,7 +172,8 @@ def goals(findings: Findings) -> Iterator[Goal]:
     for one in findings.memory:
         if one.after and one.warmed_up:
             name = f"memory after {one.events:,} events, against before"
-            yield Goal(database=one.database, name=name, reached=one.after / one.warmed_up, bound=1.2, at_most=True)
+            reached = Ratio.of([one.after / one.warmed_up])
+            yield Goal(database=one.database, name=name, reached=reached, bound=1.2, at_most=True)
 
 
 def _against_the_floor(findings: Findings, kind: Kind) -> Iterator[Goal]:
@@ -190,7 +213,7 @@ def _growth(findings: Findings, kind: Kind) -> Iterator[Goal]:
 
 def _two_workers(findings: Findings, kind: Kind) -> Iterator[Goal]:
     for workload in (Workload.FRESH, Workload.READ):
-        gains: dict[Target, float] = {}
+        gains: dict[Target, Ratio] = {}
         for target in (Target.SERVICE, Target.FLOOR):
             wanted = {"section": "workers", "database": kind, "workload": workload}
             one = findings.find(target, workers=1, **wanted)
@@ -199,7 +222,7 @@ def _two_workers(findings: Findings, kind: Kind) -> Iterator[Goal]:
                 gains[target] = findings.ratio(two, one, _rate)
         if len(gains) == COMPARED:
             name = f"gain of a second worker, {workload}; the bound is the floor's own"
-            yield Goal(database=kind, name=name, reached=gains[Target.SERVICE], bound=gains[Target.FLOOR])
+            yield Goal(database=kind, name=name, reached=gains[Target.SERVICE], bound=gains[Target.FLOOR].median)
 
 
 HEADS = (
@@ -217,7 +240,7 @@ def rows(findings: Findings, kind: Kind) -> Iterator[tuple[str, ...]]:
         yield (
             *(one.workload.value, str(one.connections), f"{one.accounts:,}", str(one.workers), one.target.value),
             f"{one.per_second:,.0f}",
-            f"{findings.ratio(one, floor, _rate):.2f}" if floor and one.target is not Target.FLOOR else "",
+            str(findings.ratio(one, floor, _rate)) if floor and one.target is not Target.FLOOR else "",
             f"±{one.spread * 50:.0f} %",
             *(f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}"),
             *(_number(one.server_cpu_us), _number(one.database_cpu_us), _number(one.memory_mib), str(one.refused)),
@@ -246,7 +269,7 @@ def show(console: Console, findings: Findings) -> None:
     table = Table("database", "goal", "reached", "bound", "", title="Goals", title_justify="left")
     for goal in goals(findings):
         bound = f"at {'most' if goal.at_most else 'least'} {goal.bound:.2f}"
-        table.add_row(goal.database.value, goal.name, f"{goal.reached:.2f}", bound, "met" if goal.is_met else "missed")
+        table.add_row(goal.database.value, goal.name, str(goal.reached), bound, "met" if goal.is_met else "missed")
     if table.rows:
         console.print(table)
 
@@ -260,7 +283,7 @@ def markdown(findings: Findings) -> str:
             lines += [f"### On {kind}", "", *_markdown_table(HEADS, body), ""]
     met = [
         (
-            *(goal.database.value, goal.name, f"{goal.reached:.2f}"),
+            *(goal.database.value, goal.name, str(goal.reached)),
             f"at {'most' if goal.at_most else 'least'} {goal.bound:.2f}",
             "met" if goal.is_met else "missed",
         )

@@ -102,7 +102,7 @@ class Saving:
             often += self._seldom(changes)
         return often
 
-    def _seldom(self, changes: Changes) -> Iterable[Write]:
+    def _seldom(self, changes: Changes) -> list[Write]:
         at = changes.received_at
         counted = Counter(changes.alerts)
         gone = changes.customers_deleted

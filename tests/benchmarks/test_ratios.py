@@ -7,7 +7,7 @@ from benchmarks.databases import Kind
 from benchmarks.measuring import Run, rotated
 from benchmarks.plan import STANDARD
 from benchmarks.processes import Target
-from benchmarks.report import Findings, goals
+from benchmarks.report import Findings, goals, markdown
 
 
 def run(target: Target, per_second: float, *, turn: int, accounts: int = 1000, section: str = "connections") -> Run:
@@ -34,7 +34,7 @@ def run(target: Target, per_second: float, *, turn: int, accounts: int = 1000, s
 
 def reached(*runs: Run) -> dict[str, float]:
     """Answer what was reached of each goal, by its name."""
-    return {goal.name: goal.reached for goal in goals(Findings(runs))}
+    return {goal.name: goal.reached.median for goal in goals(Findings(runs))}
 
 
 def test_a_slow_minute_does_not_count() -> None:
@@ -70,3 +70,17 @@ def test_growth_compares_the_most_accounts_with_the_fewest() -> None:
 def test_everybody_comes_first_once() -> None:
     """Each turn begins with another one."""
     assert ["".join(rotated("abc", turn)) for turn in range(4)] == ["abc", "bca", "cab", "abc"]
+
+
+def test_what_cannot_be_compared_meets_no_goal() -> None:
+    """A floor that answered nothing is no floor, and the table is written all the same."""
+    findings = Findings([run(Target.SERVICE, 100, turn=0), run(Target.FLOOR, 0, turn=0)])
+    assert not any(goal.is_met for goal in goals(findings) if goal.name.startswith("fresh"))
+    assert "fresh" in markdown(findings)
+
+
+def test_the_report_says_how_far_the_turns_are_apart() -> None:
+    """One number alone would hide how little it may mean."""
+    service = [run(Target.SERVICE, speed, turn=turn) for turn, speed in enumerate((80, 90, 70))]
+    floor = [run(Target.FLOOR, 100, turn=turn) for turn in range(3)]
+    assert "| 0.80 (0.70 to 0.90) |" in markdown(Findings([*service, *floor]))
