@@ -120,16 +120,17 @@ class Writer:
         return Corpus(path=path, size=size)
 
     def write_known(self, corpus_size: int, distinct: int) -> tuple[Corpus, Corpus]:
-        """Write the same few events once, to be sent first, and again and again: a storm of duplicates."""
+        """Write the same few events once, to be sent first, and at least so many times again: a storm of duplicates."""
         first = self._next_event
         self._next_event += distinct
         once = [self._webhook(number) for number in range(first, first + distinct)]
         paths = (self._folder / "known.corpus", self._folder / "duplicates.corpus")
-        for path, times in zip(paths, (1, -(-corpus_size // distinct)), strict=True):
+        times_again = -(-corpus_size // distinct)
+        for path, times in zip(paths, (1, times_again), strict=True):
             with path.open("wb") as file:
                 file.writelines(struct.pack("<I", len(one)) + one for _ in range(times) for one in once)
                 _settle(file)
-        return Corpus(path=paths[0], size=distinct), Corpus(path=paths[1], size=corpus_size)
+        return Corpus(path=paths[0], size=distinct), Corpus(path=paths[1], size=times_again * distinct)
 
     def _requests(self, workload: Workload, size: int) -> Iterator[bytes]:
         first = self._next_event

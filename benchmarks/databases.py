@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import shutil
 import sqlite3
@@ -108,7 +109,11 @@ class Sqlite:
 
     def copy(self, accounts: int, name: str) -> str:
         """See `Databases`."""
-        shutil.copyfile(self._template(accounts), self._folder / f"{name}.db")
+        path = self._folder / f"{name}.db"
+        shutil.copyfile(self._template(accounts), path)
+        with path.open("rb") as file:
+            # Else it would be written while servers wait for their commits.
+            os.fsync(file.fileno())
         return f"sqlite:///{self._folder / name}.db"
 
     def drop(self, name: str) -> None:

@@ -75,7 +75,7 @@ class Measuring:
         """Answer what there is to do, in order, each step with its name."""
         makers: dict[str, Sequence[Step]] = {
             "connections": [("workloads and connections", self._connections)],
-            "alone": [("a single connection, and the floor without group commit", self._alone)],
+            "alone": [("a single connection, and other floors", self._alone)],
             "workers": [("one worker, and two", self._workers)],
             "growth": [(f"{' and '.join(f'{n:,}' for n in self._extent.accounts)} accounts", self._growth)],
             "memory": [(f"a storm of {self._extent.storm_events:,} events", self._memory)],

@@ -3,7 +3,7 @@
 from billing_http.controllers import ROUTES
 from billing_http.envelope import RequestEnvelope, current_request_id
 from billing_http.errors import EXCEPTION_HANDLERS
-from billing_http.overloaded import too_many_connections
+from billing_http.overloaded import refusing_app
 from billing_http.use_cases import UseCases
 from billing_http.webhooks import webhook_route
 
@@ -13,6 +13,6 @@ __all__ = [
     "RequestEnvelope",
     "UseCases",
     "current_request_id",
-    "too_many_connections",
+    "refusing_app",
     "webhook_route",
 ]

@@ -40,7 +40,7 @@ class LargeBodies:
 
     def hold(self) -> None:
         """Count one more; raises `Overloaded` if there are as many as may be."""
-        if self.held == MAX_LARGE_BODIES:
+        if self.held >= MAX_LARGE_BODIES:
             raise Overloaded
         self.held += 1
 

@@ -1,5 +1,7 @@
 """What a caller is told who cannot even be listened to."""
 
+from http import HTTPStatus
+
 import msgspec
 from litestar.types import Receive, Scope, Send
 
@@ -20,9 +22,10 @@ _HEADERS = [
 
 
 async def _refuse(_: Scope, __: Receive, send: Send) -> None:
-    await send({"type": "http.response.start", "status": 503, "headers": _HEADERS})
+    await send({"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE.value, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": _BODY, "more_body": False})
 
 
-too_many_connections = RequestEnvelope(_refuse)
-"""An application that answers every request with 503, and closes its connection."""
+def refusing_app() -> RequestEnvelope:
+    """Make an application that answers every request with 503, and closes its connection."""
+    return RequestEnvelope(_refuse)

@@ -16,8 +16,8 @@ from billing.use_cases.receive_events import DecideEvents
 
 MAX_BATCH = 64
 MAX_WAITING = 2048
-"""More than that is refused with `Overloaded`: Stripe will come again, and memory stays bounded. Each has a connection,
-so it must be fewer than `billing_service.http_protocol.MAX_CONNECTIONS`."""
+"""More than that is refused with `Overloaded`: Stripe will come again, and memory stays bounded. Nearly each has a
+connection, so it must be fewer than `billing_service.http_protocol.MAX_CONNECTIONS`."""
 CLOSE_SECONDS = 8.0
 
 Answer = asyncio.Future[Outcome]

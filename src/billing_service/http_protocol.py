@@ -1,6 +1,7 @@
 """uvicorn's protocol as it is used here.
 
-uvicorn bounds neither a request's head nor what surrounds its body, so one connection could fill the memory; and to one
+uvicorn bounds neither a request's head nor what surrounds its body, nor how long they take, nor how many requests wait
+on one connection. So one connection could fill the memory, and idle ones could keep everybody else out. To a
 connection too many it would say so in words of its own, and not when to come again.
 """
 
@@ -9,31 +10,63 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from billing_http import too_many_connections
+from billing_http import refusing_app
 from billing_service.http_writes import WholeAnswers
 
+MAX_CONNECTIONS = 4096
+"""Of one worker. Most deliveries that wait have one: there must be more of them than of deliveries that may wait."""
+MAX_REFUSALS = 512
+"""So many more connections are told that they are too many; the rest are hung up on."""
 MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 100
+"""With those that may follow a body."""
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Everything of one request as it arrives: the largest body taken, and generous room for how it is cut up."""
-MAX_CONNECTIONS = 4096
-"""Of one worker. Each delivery that waits has one: there must be more of them than of deliveries that may wait."""
+MAX_PIPELINED = 16
+"""Requests that may wait on one connection for the answer to the one before."""
+
+
+class TooMuch(Exception):
+    """Somebody sends more than is taken. uvicorn answers 400 to what its parser is interrupted by, and hangs up."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, hanging up on whoever sends too much, and writing each answer in one piece."""
+    """uvicorn's protocol, hanging up on whoever sends too much or too slowly, and writing each answer in one piece."""
 
     max_connections = MAX_CONNECTIONS
-    # uvicorn's types of these are not complete.
+    message_seconds = 60.0
+    """How long all of a request may take to arrive, and the first byte of a new connection."""
+    refusal_seconds = 5.0
+    """The same for a connection that is one too many."""
+
+    # uvicorn's type of it is not complete.
     app: Any
-    config: Any
     _answers: WholeAnswers
+    _clock: asyncio.TimerHandle | None = None
+    """Runs while a request is expected or has begun, unless all of it arrives at once."""
     _received_bytes = 0
-    _head_is_open = True
+    _headers = 0
+    _head_is_open = False
+    _message_is_open = True
+    """So is the first one from the beginning: a connection is made to send it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin with a connection."""
+        """Begin with a connection. One too many is told so, if there are not too many of these, too."""
         self._answers = WholeAnswers(transport, self.loop)
         super().connection_made(self._answers)
+        excess = len(self.connections) - self.max_connections
+        if excess > MAX_REFUSALS:
+            self.transport.abort()
+            return
+        if excess > 0:
+            self.app = refusing_app()
+        seconds = self.refusal_seconds if excess > 0 else self.message_seconds
+        self._clock = self.loop.call_later(seconds, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End with a connection."""
+        self._stop_clock()
+        super().connection_lost(exc)
 
     def eof_received(self) -> None:
         """Send what the caller still waits for: the connection is closed now that it has no more to say."""
@@ -47,21 +80,43 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._received_bytes > (MAX_HEAD_BYTES if self._head_is_open else MAX_MESSAGE_BYTES):
             self.logger.info("a request that is too large was cut off")
             self.transport.abort()
+        elif self._message_is_open and self._clock is None and not self.transport.is_closing():
+            self._clock = self.loop.call_later(self.message_seconds, self._hang_up)
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
-        self._head_is_open = True
+        self._head_is_open = self._message_is_open = True
+        self._headers = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, of the head or of what follows a body; raises `TooMuch`."""
+        self._headers += 1
+        if self._headers > MAX_HEADERS:
+            raise TooMuch("headers")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """The head was not too large. One connection too many is told so."""
+        """The head was not too large; raises `TooMuch` if too many requests wait already."""
         self._head_is_open = False
-        is_one_too_many = len(self.connections) > self.max_connections
-        self.app = too_many_connections if is_one_too_many else self.config.loaded_app
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise TooMuch("requests")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The next request has bytes of its own."""
+        """The next request has bytes, and a time, of its own."""
         self._received_bytes = 0
-        self._head_is_open = True
+        self._message_is_open = False
+        self._stop_clock()
         super().on_message_complete()
+
+    def _hang_up(self) -> None:
+        self._clock = None
+        if self._received_bytes:
+            self.logger.info("a request that did not arrive in time was cut off")
+        self.transport.abort()
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None

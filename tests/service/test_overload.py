@@ -1,8 +1,8 @@
 """More than can be kept in memory: refused with a 503 that says when to come again, and nothing else suffers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -39,10 +39,13 @@ class SlowDecisions:
 
     def __init__(self) -> None:
         self.allowed = asyncio.Event()
+        self.waiting = 0
 
     async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
         """Answer, later."""
+        self.waiting += 1
         await self.allowed.wait()
+        self.waiting -= 1
         return [Outcome.IGNORED for _ in deliveries]
 
 
@@ -93,7 +96,7 @@ async def test_what_the_inbox_cannot_hold_is_asked_to_come_again() -> None:
     decisions = SlowDecisions()
     async with served(app_of(decisions), BoundedHttpProtocol) as origin, httpx.AsyncClient(base_url=origin) as client:
         held = [asyncio.create_task(client.post(PATH))]
-        await asyncio.sleep(0.2)
+        await until(lambda: decisions.waiting == 1)
         held += [asyncio.create_task(client.post(PATH)) for _ in range(2)]
         await asyncio.sleep(0.2)
         assert_asks_to_come_again(await client.post(PATH))
@@ -103,27 +106,152 @@ async def test_what_the_inbox_cannot_hold_is_asked_to_come_again() -> None:
         assert (await client.post(PATH)).status_code == 200
 
 
-async def test_one_connection_too_many_is_asked_to_come_again() -> None:
-    """It is answered in our words and closed; the others keep theirs, and there is room again when one goes."""
+class Small(BoundedHttpProtocol):
+    """Takes two connections, and has no patience."""
 
-    class Two(BoundedHttpProtocol):
-        max_connections = 2
+    max_connections = 2
+    message_seconds = 0.5
+    refusal_seconds = 0.5
 
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that must come to pass."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.01)
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connected(origin: str) -> AsyncGenerator[Streams]:
+    """Open a connection that says nothing."""
+    host, _, port = origin.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def rest_of(reader: asyncio.StreamReader) -> bytes:
+    """Answer all that comes until the connection is closed, in whatever way."""
+    with suppress(ConnectionError):
+        return await asyncio.wait_for(reader.read(), 10)
+    return b""
+
+
+REQUEST = b"POST /v1/billing/webhooks HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture
+async def small() -> AsyncGenerator[str]:
+    """The origin of a service that takes two connections."""
     decisions = SlowDecisions()
     decisions.allowed.set()
-    async with served(app_of(decisions), Two) as origin:
-        clients = [httpx.AsyncClient(base_url=origin) for _ in range(3)]
-        assert [(await client.post(PATH)).status_code for client in clients[:2]] == [200, 200]
-        refused = await clients[2].post(PATH)
-        assert_asks_to_come_again(refused)
-        assert refused.headers["connection"] == "close"
-        assert (await clients[0].post(PATH)).status_code == 200
+    async with served(app_of(decisions), Small) as origin:
+        yield origin
 
-        await clients[0].aclose()
-        await asyncio.sleep(0.2)
-        assert (await clients[2].post(PATH)).status_code == 200
-        for client in clients[1:]:
-            await client.aclose()
+
+async def test_one_connection_too_many_is_asked_to_come_again(small: str) -> None:
+    """It is answered in our words and closed; the others keep theirs, and there is room again when one goes."""
+    clients = [httpx.AsyncClient(base_url=small) for _ in range(3)]
+    assert [(await client.post(PATH)).status_code for client in clients[:2]] == [200, 200]
+    refused = await clients[2].post(PATH)
+    assert_asks_to_come_again(refused)
+    assert refused.headers["connection"] == "close"
+    assert (await clients[0].post(PATH)).status_code == 200
+
+    await clients[0].aclose()
+
+    async with asyncio.timeout(10):
+        while (await clients[2].post(PATH)).status_code != 200:  # noqa: ASYNC110 - nobody tells when there is room
+            await asyncio.sleep(0.01)
+    for client in clients[1:]:
+        await client.aclose()
+
+
+async def test_whoever_is_one_too_many_takes_nothing_from_the_others(small: str) -> None:
+    """Connections that were there before are served while others, too many, say nothing; and these are hung up on."""
+    async with connected(small) as (reader, writer), AsyncExitStack() as stack:
+        idle = [await stack.enter_async_context(connected(small)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        await ask(reader, writer)
+        assert [await rest_of(one) for one, _ in idle] == [b""] * 3
+        await ask(reader, writer)
+
+
+async def test_beyond_those_that_are_told_nobody_is_listened_to(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To tell somebody takes a connection, too."""
+    monkeypatch.setattr(http_protocol, "MAX_REFUSALS", 1)
+    async with AsyncExitStack() as stack:
+        kept = [await stack.enter_async_context(connected(small)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        reader, writer = await stack.enter_async_context(connected(small))
+        writer.write(REQUEST)
+        assert await rest_of(reader) == b""
+        kept[2][1].write(REQUEST)
+        assert (await rest_of(kept[2][0])).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("begun", [REQUEST[:-4], REQUEST.replace(b": 0", b": 9") + b"{"], ids=["head", "body"])
+async def test_a_request_that_does_not_arrive_is_hung_up_on(small: str, begun: bytes) -> None:
+    """Whether it stops in its head or in its body; also the second one of a connection."""
+    async with connected(small) as (reader, writer):
+        await ask(reader, writer)
+        began = asyncio.get_running_loop().time()
+        writer.write(begun)
+        assert await rest_of(reader) == b""
+        assert 0.4 < asyncio.get_running_loop().time() - began < 5
+
+
+async def test_slow_requests_have_their_time(small: str) -> None:
+    """Each has it for itself: several that take their time are not hung up on, nor is their connection."""
+    async with connected(small) as (reader, writer):
+        for _ in range(3):
+            writer.write(REQUEST[:20])
+            await asyncio.sleep(0.3)
+            await ask(reader, writer, REQUEST[20:])
+
+
+async def test_requests_do_not_pile_up_on_a_connection() -> None:
+    """A few may wait for the answer to the one before; whoever sends on and on is hung up on."""
+    decisions = SlowDecisions()
+    async with served(app_of(decisions), BoundedHttpProtocol) as origin, connected(origin) as (reader, writer):
+        writer.write(REQUEST * (http_protocol.MAX_PIPELINED + 1))
+        await until(lambda: decisions.waiting == 1)
+        decisions.allowed.set()
+        await ask(reader, writer, b"")
+        for _ in range(http_protocol.MAX_PIPELINED):
+            await ask(reader, writer, b"")
+
+        decisions.allowed.clear()
+        writer.write(REQUEST * 1000)
+        assert b"HTTP/1.1 400 " in await rest_of(reader)
+        decisions.allowed.set()
+
+
+@pytest.mark.parametrize("where", ["in the head", "behind a body"])
+async def test_headers_do_not_pile_up(small: str, where: str) -> None:
+    """Each costs more memory than it has bytes; those that follow a body count, too."""
+    headers = b"".join(b"a%d: b\r\n" % number for number in range(http_protocol.MAX_HEADERS + 2))
+    begun = b"POST /v1/billing/webhooks HTTP/1.1\r\n"
+    if where == "behind a body":
+        begun += b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    async with connected(small) as (reader, writer):
+        writer.write(begun + headers)
+        assert b"HTTP/1.1 400 " in await rest_of(reader)
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes = REQUEST) -> None:
+    """Send a request, or the rest of one, and read its answer."""
+    writer.write(request)
+    async with asyncio.timeout(10):
+        assert b" 200 " in await reader.readline()
+        await reader.readuntil(b"}")
 
 
 def test_the_inbox_is_full_before_the_connections_are() -> None:

@@ -14,7 +14,8 @@ from uvicorn.config import STARTUP_FAILURE
 from billing_service.asgi import LOG_FORMAT_VARIABLE, LOG_REQUESTS_VARIABLE
 from billing_service.cli.accounts import as_json
 from billing_service.cli.failures import NotStarted, failures
-from billing_service.http_protocol import BoundedHttpProtocol
+from billing_service.cli.open_files import allow_open_files
+from billing_service.http_protocol import MAX_CONNECTIONS, MAX_REFUSALS, BoundedHttpProtocol
 from billing_service.logs import configure_logs
 from billing_service.settings import DatabaseSettings, environment, read_database_settings, read_settings
 from billing_sql import SqlDatabase
@@ -23,6 +24,8 @@ STOP_SECONDS = 20
 """How long a stop waits for requests in flight; what goes on in the background may take up to 20 seconds more."""
 WORKER_START_SECONDS = 60
 """How long a worker may take to say that it is alive, on a machine that is busy."""
+OPEN_FILES = MAX_CONNECTIONS + MAX_REFUSALS + 256
+"""What one worker may have open: its connections, and those to the database and Stripe."""
 
 
 @click.command()
@@ -42,6 +45,7 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
     os.environ[LOG_FORMAT_VARIABLE] = log_format
     os.environ[LOG_REQUESTS_VARIABLE] = "1" if log_requests else "0"
     configure_logs("json" if log_format == "json" else "text")
+    allow_open_files(OPEN_FILES)
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn finishes what is in flight and then raises the signal again: by then the stop was a clean one.
         signal.signal(stop, _leave)
