@@ -22,8 +22,10 @@ MAX_HEADERS = 100
 """With those that may follow a body."""
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Everything of one request as it arrives: the largest body taken, and generous room for how it is cut up."""
-MAX_PIPELINED = 16
-"""Requests that may wait on one connection for the answer to the one before."""
+MAX_PIPELINED = 4
+"""Requests that may wait on one connection for the answer to the one before. Hardly anybody sends any."""
+MAX_PIPELINED_BODY_BYTES = 64 * 1024
+"""What the body of each of them may have."""
 
 
 class TooMuch(Exception):
@@ -102,6 +104,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooMuch("requests")
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; raises `TooMuch` if it is large and nobody reads it yet."""
+        super().on_body(body)
+        if self.pipeline and len(self.cycle.body) > MAX_PIPELINED_BODY_BYTES:
+            raise TooMuch("bodies")
 
     def on_message_complete(self) -> None:
         """The next request has bytes, and a time, of its own."""
