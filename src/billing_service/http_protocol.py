@@ -6,7 +6,7 @@ connection too many it would say so in words of its own, and not when to come ag
 """
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -37,15 +37,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     max_connections = MAX_CONNECTIONS
     message_seconds = 60.0
-    """How long all of a request may take to arrive, and the first byte of a new connection."""
+    """How long all of a request may take to arrive, from its first byte."""
     refusal_seconds = 5.0
-    """The same for a connection that is one too many."""
+    """The same, and how long it may say nothing, for a connection that is one too many."""
+    refused: ClassVar[set["BoundedHttpProtocol"]] = set()
+    """Connections that are one too many: not among those that are counted, or they would take the place of others."""
 
     # uvicorn's type of it is not complete.
     app: Any
     _answers: WholeAnswers
+    _patience_seconds: float
     _clock: asyncio.TimerHandle | None = None
-    """Runs while a request is expected or has begun, unless all of it arrives at once."""
+    """Runs while the first request is expected, or one has begun, unless all of it arrives at once."""
     _received_bytes = 0
     _headers = 0
     _head_is_open = False
@@ -56,17 +59,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Begin with a connection. One too many is told so, if there are not too many of these, too."""
         self._answers = WholeAnswers(transport, self.loop)
         super().connection_made(self._answers)
-        excess = len(self.connections) - self.max_connections
-        if excess > MAX_REFUSALS:
-            self.transport.abort()
-            return
-        if excess > 0:
+        self._patience_seconds = self.message_seconds
+        idle_seconds = float(self.timeout_keep_alive)
+        if len(self.connections) > self.max_connections:
+            self.connections.discard(self)
+            if len(self.refused) >= MAX_REFUSALS:
+                self.transport.abort()
+                return
+            self.refused.add(self)
             self.app = refusing_app()
-        seconds = self.refusal_seconds if excess > 0 else self.message_seconds
-        self._clock = self.loop.call_later(seconds, self._hang_up)
+            self._patience_seconds = idle_seconds = self.refusal_seconds
+        self._clock = self.loop.call_later(idle_seconds, self._hang_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End with a connection."""
+        self.refused.discard(self)
         self._stop_clock()
         super().connection_lost(exc)
 
@@ -82,13 +89,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._received_bytes > (MAX_HEAD_BYTES if self._head_is_open else MAX_MESSAGE_BYTES):
             self.logger.info("a request that is too large was cut off")
             self.transport.abort()
-        elif self._message_is_open and self._clock is None and not self.transport.is_closing():
-            self._clock = self.loop.call_later(self.message_seconds, self._hang_up)
+        if self.transport.is_closing():
+            return
+        if self._message_is_open:
+            if self._clock is None:
+                self._clock = self.loop.call_later(self._patience_seconds, self._hang_up)
+        elif self.timeout_keep_alive_task is None and self.cycle.response_complete:
+            # Bytes that begin no request, or end one that is answered already: uvicorn stops its clock for any.
+            wait = self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
         self._head_is_open = self._message_is_open = True
         self._headers = 0
+        self._stop_clock()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -122,7 +137,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._clock = None
         if self._received_bytes:
             self.logger.info("a request that did not arrive in time was cut off")
-        self.transport.abort()
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def _stop_clock(self) -> None:
         if self._clock is not None:

@@ -24,6 +24,8 @@ STOP_SECONDS = 20
 """How long a stop waits for requests in flight; what goes on in the background may take up to 20 seconds more."""
 WORKER_START_SECONDS = 60
 """How long a worker may take to say that it is alive, on a machine that is busy."""
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may say nothing: longer than the usual proxies keep one for the next request."""
 OPEN_FILES = MAX_CONNECTIONS + MAX_REFUSALS + 256
 """What one worker may have open: its connections, and those to the database and Stripe."""
 
@@ -65,6 +67,7 @@ def serve(*, host: str, port: int, workers: int, log_format: str, log_requests: 
             server_header=False,
             # Nothing here asks where a request came from, so nobody's word for it need be read.
             proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
             timeout_worker_healthcheck=WORKER_START_SECONDS,
         )
