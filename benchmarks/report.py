@@ -135,7 +135,7 @@ class Findings:
         """Answer the floor's summary in the same place."""
         return self._found.get((place_of(one), Target.FLOOR))
 
-    def ratio(self, one: Summary, other: Summary, measure: Measure) -> "Ratio":
+    def ratio(self, one: Summary, other: Summary, measure: Measure) -> Ratio:
         """Answer the ratios of runs of the same turn.
 
         A machine that is slower for a minute is so for both runs of a turn, and the ratio does not see it. The ratio of

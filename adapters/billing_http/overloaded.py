@@ -1,14 +1,13 @@
 """What a caller is told who cannot even be listened to."""
 
-from http import HTTPStatus
-
 import msgspec
 from litestar.types import Receive, Scope, Send
 
 from billing.errors import Overloaded
 from billing_http.envelope import RequestEnvelope
-from billing_http.errors import ErrorAnswer
+from billing_http.errors import STATUS_BY_SLUG, ErrorAnswer
 
+_STATUS = STATUS_BY_SLUG[Overloaded.slug].value
 _BODY = msgspec.json.encode(
     ErrorAnswer(error="too many connections are open; try again in a moment", code=Overloaded.slug)
 )
@@ -22,7 +21,7 @@ _HEADERS = [
 
 
 async def _refuse(_: Scope, __: Receive, send: Send) -> None:
-    await send({"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE.value, "headers": _HEADERS})
+    await send({"type": "http.response.start", "status": _STATUS, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": _BODY, "more_body": False})
 
 
