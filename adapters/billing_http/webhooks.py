@@ -5,6 +5,7 @@ and decode an event. Nothing of it is needed here, where bytes are handed on as 
 envelope are those of the other addresses.
 """
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPMethod
 
@@ -29,6 +30,7 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
     It answers only after the event and its effect are committed. No credential: the signature is one.
     """
     large_bodies = LargeBodies()
+    turn = asyncio.Lock()
 
     @asgi("/v1/billing/webhooks", copy_scope=False)
     async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,6 +38,10 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if _declared_length(scope) > MAX_WEBHOOK_BYTES:
             raise BodyTooLarge
+        async with turn:
+            # One request in a turn of the event loop: when many come at once, what the database answers meanwhile
+            # need not wait until all of them are verified and decoded.
+            await asyncio.sleep(0)
         body = RawBody(large_bodies)
         try:
             received = await body.read(receive)

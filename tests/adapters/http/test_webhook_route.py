@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from billing.errors import SignatureInvalid
-from billing.events import Unhandled
+from billing.events import Delivery, Unhandled
 from billing_http import bodies
 from support.domain_things import delivery
 from support.http_world import World
@@ -126,6 +126,43 @@ async def test_only_post_is_taken(world: World, method: str) -> None:
     """Every other method is told so, and what would be taken."""
     answer = await world.client.request(method, PATH)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_of_requests_that_come_at_once_each_has_a_turn_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what the database answers meanwhile waits for one of them to be verified and decoded, not for all."""
+    turns = 0
+    read_in: list[int] = []
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def read(*, signature: str | None, body: bytes) -> Delivery:  # noqa: ARG001 - as the port has it
+        read_in.append(turns)
+        return delivery(body.decode(), Unhandled(reason="nothing for us"))
+
+    monkeypatch.setattr(world.reader, "read", read)
+    counting = asyncio.create_task(count())
+    answers = await asyncio.gather(*(world.client.post(PATH, content=f"evt_{n}") for n in range(8)))
+    counting.cancel()
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert len(set(read_in)) == 8
+
+
+async def test_a_caller_who_leaves_the_line_holds_up_nobody(world: World) -> None:
+    """Whoever is behind has the turn."""
+    waiting = [asyncio.create_task(world.client.post(PATH, content=b"{}")) for _ in range(6)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for task in waiting[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False] * 3
+    assert (await world.client.post(PATH)).status_code == 200
 
 
 async def test_large_bodies_cannot_fill_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
