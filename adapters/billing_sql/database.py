@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Generator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -13,7 +13,7 @@ from billing.errors import Conflict, StoreUnavailable
 from billing_sql import schema
 from billing_sql.addresses import SqliteAddress, parse_address
 from billing_sql.dialects.difference import Difference, Trouble
-from billing_sql.dialects.engine import Engine, Limits, Statements, Transaction, Work
+from billing_sql.dialects.engine import Course, Engine, Limits, Transaction, Work
 from billing_sql.dialects.postgresql_engine import PostgresEngine
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.dialects.sqlite_engine import SqliteEngine
@@ -109,20 +109,16 @@ class SqlDatabase:
         self._writes.worked()
         return answer
 
-    def statements(self) -> AbstractAsyncContextManager[Statements] | None:
-        """Answer statements without a transaction around them, if that is faster. See `Engine`.
+    async def statements(self, course: Course[Answer]) -> Answer | None:
+        """Do what takes several statements without a transaction around them, if that is faster. See `Engine`.
 
         They raise what a transaction does.
         """
-        statements = self._engine.statements()
-        return statements and self._told(statements)
-
-    @asynccontextmanager
-    async def _told(self, inner: AbstractAsyncContextManager[Statements]) -> AsyncGenerator[Statements, None]:
-        async with AsyncExitStack() as stack:
-            with self._writes.telling():
-                statements = await stack.enter_async_context(inner)
-            yield _ToldStatements(statements, self._writes)
+        with self._writes.telling():
+            answer = await self._engine.statements(course)
+        if answer is not None:
+            self._writes.worked()
+        return answer
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction, None]:
@@ -181,24 +177,6 @@ class _Troubles:
         if kind != self._told:
             self._told = kind
             log.warning("the database cannot be %s: %s: %s", self._what, kind, str(error).strip() or "it took too long")
-
-
-class _ToldStatements:
-    """Statements whose errors are the domain's."""
-
-    def __init__(self, statements: Statements, troubles: _Troubles) -> None:
-        self._statements = statements
-        self._troubles = troubles
-
-    async def read(self, step: Step[Answer]) -> Answer:
-        with self._troubles.telling():
-            return await self._statements.read(step)
-
-    async def write(self, step: Step[Answer]) -> Answer:
-        with self._troubles.telling():
-            answer = await self._statements.write(step)
-        self._troubles.worked()
-        return answer
 
 
 class _ToldTransaction:

@@ -40,12 +40,14 @@ class SqlTransactions:
         Where a round trip costs something, it is first tried in two: read without locks, decide, and write in one
         statement that takes the locks and fails if an account has been written since. Then it is done with locks.
         """
-        statements = self._database.statements()
-        if statements is not None:
-            async with statements as two:
-                decided = await self._update_at_a_guess(two, claims, decide)
-            if decided is not None:
-                return decided
+        try:
+            decided = await self._database.statements(
+                lambda statements: self._update_at_a_guess(statements, claims, decide)
+            )
+        except Conflict:
+            decided = None
+        if decided is not None:
+            return decided
         for _ in range(ROUNDS):
             decided = await self._database.transact(lambda session: self._update_locked(session, claims, decide))
             if decided is not None:
@@ -62,10 +64,7 @@ class SqlTransactions:
         if writes is None:
             return None
         if writes:
-            try:
-                await statements.write(lambda session: self._saving.write_all(session, writes))
-            except Conflict:
-                return None
+            await statements.write(lambda session: self._saving.write_all(session, writes))
         return changes, answer
 
     async def _update_locked(

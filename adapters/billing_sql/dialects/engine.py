@@ -6,10 +6,10 @@
   do. See `billing_sql.dialects.prepared`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -65,6 +65,10 @@ class Statements(Protocol):
         ...
 
 
+Course = Callable[[Statements], Coroutine[Any, Any, Answer]]
+"""What is done with such statements, one after another."""
+
+
 class Engine(Protocol):
     """A database that is open. Everything raises the drivers' own errors, or SQLAlchemy's around them."""
 
@@ -93,8 +97,11 @@ class Engine(Protocol):
         """Take one step in a transaction of its own, and commit it."""
         ...
 
-    def statements(self) -> AbstractAsyncContextManager[Statements] | None:
-        """Answer statements without a transaction around them; `None` where they are no faster than one with them."""
+    async def statements(self, course: Course[Answer]) -> Answer | None:
+        """Do what takes several statements without a transaction around them, and answer what it answers.
+
+        `None`, and nothing is done, where they are no faster than in a transaction.
+        """
         ...
 
     async def doubts(self) -> Sequence[str]:

@@ -1,12 +1,13 @@
 """One connection to PostgreSQL, used on asyncpg itself, and a transaction on it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from billing_sql.dialects.engine import Course
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 
 LOST_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
@@ -148,15 +149,14 @@ class KeptConnection:
         self._idle: PooledConnection | None = None
         self._is_closed = False
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncGenerator[PostgresStatements, None]:
-        """Lend it. After any failure it goes back to the pool, which knows how to make it usable again."""
+    async def use(self, course: Course[Answer]) -> Answer:
+        """Do this with it. After any failure it goes back to the pool, which knows how to make it usable again."""
         connection, self._idle = self._idle, None
         if connection is None:
             connection = PooledConnection(await self._pool.connect(), self._on_silence)
         connection.forget_if_cut()
         try:
-            yield PostgresStatements(connection, write_seconds=self._write_seconds)
+            answer = await course(PostgresStatements(connection, write_seconds=self._write_seconds))
         except BaseException:
             await connection.give_back()
             raise
@@ -164,6 +164,7 @@ class KeptConnection:
             self._idle = connection
         else:
             await connection.give_back()
+        return answer
 
     def _may_keep(self) -> bool:
         return self._idle is None and not self._is_closed

@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: one pool for transactions, a small one for single statements."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any, cast
 from weakref import WeakSet
@@ -14,13 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from billing_sql.addresses import PostgresAddress
-from billing_sql.dialects.engine import Limits, Work
+from billing_sql.dialects.engine import Course, Limits, Work
 from billing_sql.dialects.postgresql import PostgresDifference
 from billing_sql.dialects.postgresql_connection import (
     LOST_STATES,
     KeptConnection,
     PooledConnection,
-    PostgresStatements,
     PostgresTransaction,
     committing,
 )
@@ -109,8 +108,9 @@ class PostgresEngine:
         if self._singles is self._transactions:
             async with self.transaction() as transaction:
                 return await transaction.run(lambda session: session.execute(statement, parameters))
-        async with self._questions.statements() as statements:
-            return await statements.read(lambda session: session.execute(statement, parameters))
+        return await self._questions.use(
+            lambda statements: statements.read(lambda session: session.execute(statement, parameters))
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
@@ -133,9 +133,9 @@ class PostgresEngine:
             await transaction.commit()
         return answer
 
-    def statements(self) -> AbstractAsyncContextManager[PostgresStatements] | None:
+    async def statements(self, course: Course[Answer]) -> Answer | None:
         """See `Engine`. Behind a PgBouncer there must be a transaction, in which the time-outs are set."""
-        return None if self._singles is self._transactions else self._updates.statements()
+        return None if self._singles is self._transactions else await self._updates.use(course)
 
     async def doubts(self) -> Sequence[str]:
         """See `Engine`."""

@@ -20,7 +20,7 @@ from sqlalchemy.engine.url import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from billing_sql.dialects.engine import Limits, Work
+from billing_sql.dialects.engine import Course, Limits, Work
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.dialects.sqlite import SqliteDifference
 from billing_sql.errors import DatabaseUnusable
@@ -289,7 +289,7 @@ class SqliteEngine:
         self._turn.release()
         return answer
 
-    def statements(self) -> None:
+    async def statements(self, course: Course[Answer]) -> None:
         """See `Engine`. A transaction is one hand-over to the thread, and nobody else waits for its locks."""
 
     async def doubts(self) -> Sequence[str]:
