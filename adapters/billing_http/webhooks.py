@@ -5,7 +5,6 @@ and decode an event. Nothing of it is needed here, where bytes are handed on as 
 envelope are those of the other addresses.
 """
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPMethod
 
@@ -18,6 +17,7 @@ from litestar.types import Receive, Scope, Send
 from billing.use_cases.receive_events import ReceiveWebhook
 from billing_http.bodies import MAX_WEBHOOK_BYTES, LargeBodies, RawBody
 from billing_http.errors import BodyTooLarge
+from billing_http.turns import Turns
 from billing_http.wire import WebhookAnswer
 
 _LENGTH_DIGITS_MAX = 18
@@ -30,7 +30,7 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
     It answers only after the event and its effect are committed. No credential: the signature is one.
     """
     large_bodies = LargeBodies()
-    turn = asyncio.Lock()
+    turns = Turns()
 
     @asgi("/v1/billing/webhooks", copy_scope=False)
     async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,10 +38,7 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if _declared_length(scope) > MAX_WEBHOOK_BYTES:
             raise BodyTooLarge
-        async with turn:
-            # One request in a turn of the event loop: when many come at once, what the database answers meanwhile
-            # need not wait until all of them are verified and decoded.
-            await asyncio.sleep(0)
+        await turns.take()
         body = RawBody(large_bodies)
         try:
             received = await body.read(receive)
