@@ -30,13 +30,17 @@ class MemoryUnitOfWork:
         """See `billing.ports.UnitOfWork`; the store's turn, taken at the beginning, is the lock."""
         await self._reach()
         tables = self._tables
-        unheld = {customer for subscription, customer in claims.named if subscription not in tables.subscriptions}
+        unheld = [named for named in claims.named if named.subscription not in tables.subscriptions]
         owners = {
             customer: tables.customers_by_id[customer][0]
-            for customer in claims.customers | unheld
+            for customer in claims.customers.union(named.customer for named in unheld)
             if customer in tables.customers_by_id
         }
-        accounts = {account for account in claims.accounts if account in tables.accounts}
+        accounts = {
+            account
+            for account in claims.accounts.union(named.account for named in unheld if named.account is not None)
+            if account in tables.accounts
+        }
         accounts.update(owners.values())
         accounts.update(
             tables.subscriptions[id_].account for id_ in claims.subscriptions if id_ in tables.subscriptions

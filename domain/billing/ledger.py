@@ -17,7 +17,7 @@ from billing.events import (
 from billing.idempotency import Alert, Decision, Outcome, SubscriptionEvent, decide
 from billing.identifiers import AccountId, CustomerId, EventId, SubscriptionId
 from billing.plans import Catalogue
-from billing.ports import Changes, Claims, DecidedEvent, Loaded
+from billing.ports import Changes, Claims, DecidedEvent, Loaded, Named
 from billing.standing import live_subscriptions, standing_of
 from billing.subscription import Subscription
 
@@ -26,16 +26,12 @@ def claims_of(deliveries: Iterable[Delivery]) -> Claims:
     """Collect whom a batch of events speaks of."""
     ids: set[EventId] = set()
     customers: set[CustomerId] = set()
-    accounts: set[AccountId] = set()
-    named: set[tuple[SubscriptionId, CustomerId]] = set()
+    named: set[Named] = set()
     for delivery in deliveries:
         ids.add(delivery.id)
         match delivery.event:
             case SubscriptionChanged() | SubscriptionEnded() | CheckoutCompleted() | PaymentFailed():
-                named.add(_subject(delivery.event))
-                account = _account_of(delivery.event)
-                if account is not None:
-                    accounts.add(account)
+                named.add(Named(*_subject(delivery.event), _account_of(delivery.event)))
             case CustomerDeleted(customer=customer):
                 customers.add(customer)
             case CheckoutClosed() | Unhandled():
@@ -45,8 +41,7 @@ def claims_of(deliveries: Iterable[Delivery]) -> Claims:
     return Claims(
         events=frozenset(ids),
         customers=frozenset(customers),
-        accounts=frozenset(accounts),
-        subscriptions=frozenset(subscription for subscription, _ in named),
+        subscriptions=frozenset(one.subscription for one in named),
         named=frozenset(named),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from billing.accounts import Account, AccountView, ApiKey, Customer
 from billing.checkout import CheckoutAttempt, CheckoutSession
@@ -123,6 +123,14 @@ class Inbox(Protocol):
 # The store
 
 
+class Named(NamedTuple):
+    """Whose a subscription is, as an event has it."""
+
+    subscription: SubscriptionId
+    customer: CustomerId
+    account: AccountId | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
     """Who a batch of events speaks of: what `UnitOfWork.load` must find and lock."""
@@ -130,12 +138,12 @@ class Claims:
     events: frozenset[EventId] = frozenset()
     customers: frozenset[CustomerId] = frozenset()
     accounts: frozenset[AccountId] = frozenset()
-    """Accounts that events or callers name; some may not exist."""
+    """Some may not exist."""
     subscriptions: frozenset[SubscriptionId] = frozenset()
-    """Subscriptions whose accounts are wanted, whatever customer an event names for them."""
-    named: frozenset[tuple[SubscriptionId, CustomerId]] = frozenset()
-    """The customers that events name for claimed subscriptions. Such a customer is only claimed if that subscription is
-    not held: one that is held has its account already, and mostly it is."""
+    """Subscriptions whose accounts are wanted, whomever an event names for them."""
+    named: frozenset[Named] = frozenset()
+    """The customers and accounts that events name for claimed subscriptions. They are only claimed if that subscription
+    is not held: one that is held has its account already, and mostly it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from billing.accounts import Customer
 from billing.errors import AccountNotFound
 from billing.identifiers import AccountId, CustomerId
-from billing.ports import Changes, Claims
+from billing.ports import Changes, Claims, Named
 from billing_memory import NOON
 from support.contracts import (
     Stores,
@@ -67,7 +68,7 @@ async def test_racing_reservations_answer_one_row(replicas: tuple[Stores, Stores
     assert answers[0].generation == 1
 
 
-async def test_the_customer_named_for_a_subscription_is_only_claimed_if_that_is_not_held(store: Stores) -> None:
+async def test_whom_an_event_names_for_a_subscription_is_only_claimed_if_that_is_not_held(store: Stores) -> None:
     """A subscription that is held has its account, whoever is named for it; one that is not is its customer's."""
     owner, other, third = await add_accounts(store, 3)
     for number, account in ((1, owner), (2, other), (3, third)):
@@ -75,17 +76,26 @@ async def test_the_customer_named_for_a_subscription_is_only_claimed_if_that_is_
     held = subscription(owner, 1)
     await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
 
-    async def owners(*named: tuple[int, int], customers: frozenset[CustomerId] = frozenset()) -> Mapping[Any, Any]:
-        pairs = frozenset((subscription_id(one), customer_id(two)) for one, two in named)
-        ids = frozenset(id_ for id_, _ in pairs)
-        loaded = await load(store, Claims(customers=customers, subscriptions=ids, named=pairs))
+    def named(*numbers: tuple[int, int], account: AccountId | None = None) -> Claims:
+        all_ = frozenset(Named(subscription_id(one), customer_id(two), account) for one, two in numbers)
+        return Claims(subscriptions=frozenset(one.subscription for one in all_), named=all_)
+
+    async def owners(*numbers: tuple[int, int], customers: frozenset[CustomerId] = frozenset()) -> Mapping[Any, Any]:
+        loaded = await load(store, replace(named(*numbers), customers=customers))
         assert loaded.standings.keys() == {owner, *loaded.owners.values()}
         return loaded.owners
+
+    async def accounts(*numbers: tuple[int, int], account: AccountId) -> AbstractSet[AccountId]:
+        return (await load(store, named(*numbers, account=account))).standings.keys()
 
     assert await owners((1, 1)) == await owners((1, 2)) == await owners((1, 1), (9, 8)) == {}
     assert await owners((1, 1), (9, 2)) == {customer_id(2): other}
     assert await owners((1, 2), (9, 2), (8, 3)) == {customer_id(2): other, customer_id(3): third}
     assert await owners((1, 1), customers=frozenset({customer_id(1)})) == {customer_id(1): owner}
+    assert await accounts((1, 1), account=other) == {owner}
+    assert await accounts((1, 1), (9, 8), account=other) == {owner, other}
+    assert await accounts((9, 3), account=other) == {third, other}
+    assert await accounts((9, 8), account=AccountId("acct_of_somebody_else")) == set()
 
 
 async def test_noting_the_id_again_changes_nothing(replicas: tuple[Stores, Stores]) -> None:

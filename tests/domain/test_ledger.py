@@ -9,7 +9,7 @@ from billing.idempotency import Alert, Outcome, settle
 from billing.identifiers import AccountId, CustomerId, EventId, SessionId, SubscriptionId
 from billing.ledger import Ledger, claims_of
 from billing.plans import Tier
-from billing.ports import Claims, Loaded
+from billing.ports import Claims, Loaded, Named
 from billing.standing import NEVER_SUBSCRIBED, Standing, standing_of
 from billing.subscription import Status, Subscription
 from support.domain_things import (
@@ -32,7 +32,7 @@ from support.domain_things import (
 
 OTHER = SubscriptionId("sub_2")
 NEWER = CustomerId("cus_newer")
-NAMED = frozenset({(SUBSCRIPTION, CUSTOMER)})
+NAMED = frozenset({Named(SUBSCRIPTION, CUSTOMER, None)})
 
 
 def _ledger(
@@ -56,12 +56,12 @@ def _ledger(
     [
         (
             changed(snapshot(account=ANN)),
-            Claims(accounts=frozenset({ANN}), subscriptions=frozenset({SUBSCRIPTION}), named=NAMED),
+            Claims(subscriptions=frozenset({SUBSCRIPTION}), named=frozenset({Named(SUBSCRIPTION, CUSTOMER, ANN)})),
         ),
         (ended(snapshot()), Claims(subscriptions=frozenset({SUBSCRIPTION}), named=NAMED)),
         (
             completed(account=BOB),
-            Claims(accounts=frozenset({BOB}), subscriptions=frozenset({SUBSCRIPTION}), named=NAMED),
+            Claims(subscriptions=frozenset({SUBSCRIPTION}), named=frozenset({Named(SUBSCRIPTION, CUSTOMER, BOB)})),
         ),
         (payment_failed(), Claims(subscriptions=frozenset({SUBSCRIPTION}), named=NAMED)),
         (CustomerDeleted(customer=CUSTOMER), Claims(customers=frozenset({CUSTOMER}))),
@@ -85,7 +85,7 @@ def test_the_claims_of_a_batch_are_the_claims_of_all() -> None:
     assert said == Claims(
         events=frozenset({EventId("evt_1"), EventId("evt_2")}),
         subscriptions=frozenset({SUBSCRIPTION, OTHER}),
-        named=NAMED | {(OTHER, NEWER)},
+        named=NAMED | {Named(OTHER, NEWER, None)},
     )
 
 

@@ -210,9 +210,12 @@ def failed_event(number: int, *, reason: str = "ValueError: no object") -> Faile
 
 
 async def load(store: Stores, claims: Claims) -> Loaded:
-    """Load in a unit of work of its own, which writes nothing."""
+    """Load in a unit of work of its own, which writes nothing; and in an update, which must find the same."""
     async with store.transactions.begin() as transaction:
-        return await transaction.load(claims)
+        loaded = await transaction.load(claims)
+    _, found = await store.transactions.update(claims, lambda found: (Changes(received_at=NOON), found))
+    assert found == loaded
+    return loaded
 
 
 async def load_account(store: Stores, owner: AccountId) -> Loaded:

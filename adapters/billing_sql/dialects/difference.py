@@ -70,8 +70,8 @@ class Difference(Protocol):
         """Select the texts in the parameter `name`, made by `texts`."""
         ...
 
-    def pairs(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str]]:
-        """Answer the first and the second texts of the pairs in the parameter `name`, made by `json_rows.as_json`."""
+    def triples(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
+        """Answer the texts of the triples in the parameter `name`, made by `json_rows.as_json`."""
         ...
 
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:

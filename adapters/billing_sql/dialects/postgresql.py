@@ -79,10 +79,10 @@ class PostgresDifference:
         """See `Difference`."""
         return select(func.unnest(_array(name), type_=Text))
 
-    def pairs(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    def triples(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
         """See `Difference`."""
-        pair = _elements(name)
-        return _item(pair, 0, Text()), _item(pair, 1, Text())
+        triple = _elements(name)
+        return _item(triple, 0, Text()), _item(triple, 1, Text()), _item(triple, 2, Text())
 
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
         """See `Difference`. An array, so that an index is gone through once for all of them, in its order."""

@@ -83,11 +83,10 @@ class SqliteDifference:
         """See `Difference`."""
         return select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value)
 
-    def pairs(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    def triples(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
         """See `Difference`."""
-        pair = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=name).c.value
-        first, second = (func.json_extract(pair, literal_column(f"'$[{place}]'"), type_=Text) for place in range(2))
-        return first, second
+        triple = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=name).c.value
+        return _item(triple, 0), _item(triple, 1), _item(triple, 2)
 
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
         """See `Difference`."""
@@ -138,6 +137,10 @@ class SqliteDifference:
         if str(error) in _CONFLICTS:
             return Trouble.CONFLICT
         return Trouble.DATA if isinstance(error, _OF_THE_DATA) else Trouble.DATABASE
+
+
+def _item(array: ColumnElement[Any], place: int) -> ColumnElement[Any]:
+    return func.json_extract(array, literal_column(f"'$[{place}]'"), type_=Text)
 
 
 def _unpacked(rows: Iterable[Row]) -> Iterable[Row]:

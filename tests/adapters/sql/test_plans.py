@@ -69,7 +69,7 @@ async def statements_of(database: SqlDatabase) -> list[Prepared]:
     await saving.write_all(session, guarded)
     await saving.write_all(session, saving.writes(all_changes()))
     assert finding.locking is not None
-    return [*session.statements, finding.locking, finding.looking]
+    return [*session.statements, finding.locking, finding.looking, finding.looking_at_held]
 
 
 async def plan_of(database: SqlDatabase, statement: Prepared) -> dict[str, Any]:
@@ -114,7 +114,7 @@ async def test_what_was_planned_on_empty_tables_goes_by_the_indexes(postgres_url
 async def test_accounts_are_locked_in_the_order_of_the_rows(postgres_url: str, open_database: Open) -> None:
     """With locks or without, accounts are gone through by their ids' code points: nobody waits in a circle."""
     database = await open_database(postgres_url)
-    guarded, _, locking, _ = await statements_of(database)
+    guarded, _, locking, *_ = await statements_of(database)
     (sort,) = (node for node in nodes_of(await plan_of(database, locking)) if node["Node Type"] == "Sort")
     assert sort["Sort Key"] == ['accounts.id COLLATE "C"']
     (moved,) = (node for node in nodes_of(await plan_of(database, guarded)) if node.get("Subplan Name") == "CTE moved")

@@ -120,8 +120,11 @@ class PlainService:
 
     def load(self, claims: Claims) -> Loaded:
         """See `billing.ports.UnitOfWork`."""
-        owners = {customer: self.owners[customer] for customer in claims.customers if customer in self.owners}
-        accounts = {account for account in claims.accounts if account in self.standings}
+        unheld = [named for named in claims.named if named.subscription not in self.subscriptions]
+        customers = claims.customers.union(named.customer for named in unheld)
+        owners = {customer: self.owners[customer] for customer in customers if customer in self.owners}
+        claimed = claims.accounts.union(named.account for named in unheld if named.account is not None)
+        accounts = set(claimed & self.standings.keys())
         accounts.update(owners.values())
         accounts.update(self.subscriptions[id_].account for id_ in claims.subscriptions if id_ in self.subscriptions)
         return Loaded(
