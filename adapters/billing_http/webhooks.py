@@ -38,10 +38,10 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if _declared_length(scope) > MAX_WEBHOOK_BYTES:
             raise BodyTooLarge
-        await turns.take()
         body = RawBody(large_bodies)
         try:
             received = await body.read(receive)
+            await turns.take()
             outcome = await use_case().execute(signature=_header(scope, b"stripe-signature"), body=received)
         finally:
             body.release()

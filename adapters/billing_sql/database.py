@@ -103,22 +103,24 @@ class SqlDatabase:
         return rows
 
     async def transact(self, step: Step[Answer]) -> Answer:
-        """Take one step in a transaction of its own, and commit it. Raises what `transaction` does."""
+        """Take one step in a transaction of its own, and commit it. Raises what `transaction` does.
+
+        Whoever wrote something in it says so, see `written`.
+        """
         with self._writes.telling():
-            answer = await self._engine.transact(step)
-        self._writes.worked()
-        return answer
+            return await self._engine.transact(step)
 
     async def statements(self, course: Course[Answer]) -> Answer | None:
         """Do what takes several statements without a transaction around them, if that is faster. See `Engine`.
 
-        They raise what a transaction does.
+        They raise what a transaction does. Whoever wrote something says so, see `written`.
         """
         with self._writes.telling():
-            answer = await self._engine.statements(course)
-        if answer is not None:
-            self._writes.worked()
-        return answer
+            return await self._engine.statements(course)
+
+    def written(self) -> None:
+        """Note that something was written, by a step or a course: whatever was amiss is over."""
+        self._writes.worked()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction, None]:

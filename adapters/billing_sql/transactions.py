@@ -37,9 +37,16 @@ class SqlTransactions:
     async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
         """See `billing.ports.Transactions`.
 
-        Where a round trip costs something, it is first tried in two: read without locks, decide, and write in one
-        statement that takes the locks and fails if an account has been written since. Then it is done with locks.
+        Where a round trip costs something, it is first tried in two (three, if a subscription is not held): read
+        without locks, decide, and write in one statement that takes the locks and fails if an account has been written
+        since. Then it is done with locks.
         """
+        decided = await self._update(claims, decide)
+        if decided[0].events:
+            self._database.written()
+        return decided
+
+    async def _update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
         try:
             decided = await self._database.statements(
                 lambda statements: self._update_at_a_guess(statements, claims, decide)

@@ -31,7 +31,9 @@ def claims_of(deliveries: Iterable[Delivery]) -> Claims:
         ids.add(delivery.id)
         match delivery.event:
             case SubscriptionChanged() | SubscriptionEnded() | CheckoutCompleted() | PaymentFailed():
-                named.add(Named(*_subject(delivery.event), _account_of(delivery.event)))
+                subscription, customer = _subject(delivery.event)
+                account = _account_of(delivery.event)
+                named.add(Named(subscription=subscription, customer=customer, account=account))
             case CustomerDeleted(customer=customer):
                 customers.add(customer)
             case CheckoutClosed() | Unhandled():

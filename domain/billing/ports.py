@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from billing.accounts import Account, AccountView, ApiKey, Customer
 from billing.checkout import CheckoutAttempt, CheckoutSession
@@ -123,7 +123,8 @@ class Inbox(Protocol):
 # The store
 
 
-class Named(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
     """Whose a subscription is, as an event has it."""
 
     subscription: SubscriptionId
@@ -142,8 +143,8 @@ class Claims:
     subscriptions: frozenset[SubscriptionId] = frozenset()
     """Subscriptions whose accounts are wanted, whomever an event names for them."""
     named: frozenset[Named] = frozenset()
-    """The customers and accounts that events name for claimed subscriptions. They are only claimed if that subscription
-    is not held: one that is held has its account already, and mostly it is."""
+    """The customers and accounts that events name for subscriptions, which are all claimed, too. These are only claimed
+    if their subscription is not held: one that is held has its account already, and mostly it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,8 @@ class Loaded:
     owners: Mapping[CustomerId, AccountId]
     """Whose each claimed customer is, whatever its generation; foreign customers are not in it."""
     standings: Mapping[AccountId, Standing]
-    """The stored standing of each account that was claimed, by itself, a customer or a subscription, and exists."""
+    """The stored standing of each account that exists and was claimed, by itself, a customer or a subscription, or was
+    named for a subscription that is not held."""
     subscriptions: Mapping[SubscriptionId, Subscription]
     """All subscriptions of all these accounts."""
 

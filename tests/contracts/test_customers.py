@@ -77,7 +77,9 @@ async def test_whom_an_event_names_for_a_subscription_is_only_claimed_if_that_is
     await commit(store, Changes(received_at=NOON, subscriptions={held.id: held}))
 
     def named(*numbers: tuple[int, int], account: AccountId | None = None) -> Claims:
-        all_ = frozenset(Named(subscription_id(one), customer_id(two), account) for one, two in numbers)
+        all_ = frozenset(
+            Named(subscription=subscription_id(one), customer=customer_id(two), account=account) for one, two in numbers
+        )
         return Claims(subscriptions=frozenset(one.subscription for one in all_), named=all_)
 
     async def owners(*numbers: tuple[int, int], customers: frozenset[CustomerId] = frozenset()) -> Mapping[Any, Any]:

@@ -7,6 +7,8 @@ through the bare rule, driven by dice. `BILLING_HYPOTHESIS_EXAMPLES` says how ma
 Rules that are broken on purpose must be found, or the model would prove nothing.
 """
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -14,8 +16,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # its parameters are not annotated
 )
 
+from billing.idempotency import Outcome
+from billing.identifiers import CustomerId, SubscriptionId
 from support.domain_strategies import PROPERTY, examples
-from support.domain_things import ANN, PRO
+from support.domain_things import ANN, CUSTOMER, PRO, changed, delivery, snapshot
 from support.model.histories import search
 from support.model.machine import Convergence
 from support.model.rules import BROKEN, RIGHT
@@ -63,6 +67,15 @@ def test_the_rule_converges() -> None:
 def test_a_broken_rule_is_found(name: str) -> None:
     """Each way to break the rule shows in some of these histories, which are always the same."""
     assert search(BROKEN[name], first=WHERE_MISTAKES_SHOW, histories=20_000) is not None
+
+
+def test_the_bare_rule_knows_its_customers() -> None:
+    """An event that names no account is its customer's, as in the stores; that of a foreign customer is nobody's."""
+    service = PlainService((ANN,))
+    service.owners[CUSTOMER] = ANN
+    foreign = replace(snapshot(), subscription=SubscriptionId("sub_foreign"), customer=CustomerId("cus_foreign"))
+    told = [delivery("evt_1", changed(replace(snapshot(), account=None))), delivery("evt_2", changed(foreign))]
+    assert service.deliver(told) == [Outcome.APPLIED, Outcome.IGNORED]
 
 
 @PROPERTY

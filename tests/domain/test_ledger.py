@@ -32,7 +32,7 @@ from support.domain_things import (
 
 OTHER = SubscriptionId("sub_2")
 NEWER = CustomerId("cus_newer")
-NAMED = frozenset({Named(SUBSCRIPTION, CUSTOMER, None)})
+NAMED = frozenset({Named(subscription=SUBSCRIPTION, customer=CUSTOMER, account=None)})
 
 
 def _ledger(
@@ -56,12 +56,18 @@ def _ledger(
     [
         (
             changed(snapshot(account=ANN)),
-            Claims(subscriptions=frozenset({SUBSCRIPTION}), named=frozenset({Named(SUBSCRIPTION, CUSTOMER, ANN)})),
+            Claims(
+                subscriptions=frozenset({SUBSCRIPTION}),
+                named=frozenset({Named(subscription=SUBSCRIPTION, customer=CUSTOMER, account=ANN)}),
+            ),
         ),
         (ended(snapshot()), Claims(subscriptions=frozenset({SUBSCRIPTION}), named=NAMED)),
         (
             completed(account=BOB),
-            Claims(subscriptions=frozenset({SUBSCRIPTION}), named=frozenset({Named(SUBSCRIPTION, CUSTOMER, BOB)})),
+            Claims(
+                subscriptions=frozenset({SUBSCRIPTION}),
+                named=frozenset({Named(subscription=SUBSCRIPTION, customer=CUSTOMER, account=BOB)}),
+            ),
         ),
         (payment_failed(), Claims(subscriptions=frozenset({SUBSCRIPTION}), named=NAMED)),
         (CustomerDeleted(customer=CUSTOMER), Claims(customers=frozenset({CUSTOMER}))),
@@ -85,7 +91,7 @@ def test_the_claims_of_a_batch_are_the_claims_of_all() -> None:
     assert said == Claims(
         events=frozenset({EventId("evt_1"), EventId("evt_2")}),
         subscriptions=frozenset({SUBSCRIPTION, OTHER}),
-        named=NAMED | {Named(OTHER, NEWER, None)},
+        named=NAMED | {Named(subscription=OTHER, customer=NEWER, account=None)},
     )
 
 

@@ -71,7 +71,7 @@ class Difference(Protocol):
         ...
 
     def triples(self, name: str) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
-        """Answer the texts of the triples in the parameter `name`, made by `json_rows.as_json`."""
+        """Answer the texts, or nulls, of the triples in the parameter `name`, made by `json_rows.as_json`."""
         ...
 
     def selected(self, column: ColumnElement[Any], texts: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ import pytest
 from billing.errors import SignatureInvalid
 from billing.events import Delivery, Unhandled
 from billing_http import bodies
+from billing_http import turns as turns_of_callers
 from support.domain_things import delivery
 from support.http_world import World
 
@@ -128,10 +129,12 @@ async def test_only_post_is_taken(world: World, method: str) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize("in_pieces", [False, True])
 async def test_of_requests_that_come_at_once_each_has_a_turn_of_its_own(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, *, in_pieces: bool
 ) -> None:
     """So what the database answers meanwhile waits for one of them to be verified and decoded, not for all."""
+    monkeypatch.setattr(turns_of_callers, "PACE_SECONDS", 3600.0)
     turns = 0
     read_in: list[int] = []
 
@@ -147,9 +150,25 @@ async def test_of_requests_that_come_at_once_each_has_a_turn_of_its_own(
 
     monkeypatch.setattr(world.reader, "read", read)
     counting = asyncio.create_task(count())
-    answers = await asyncio.gather(*(world.client.post(PATH, content=f"evt_{n}") for n in range(8)))
+    arrived, rest = asyncio.Semaphore(0), asyncio.Event()
+
+    async def held_up(body: bytes) -> AsyncGenerator[bytes]:
+        yield body[:4]
+        arrived.release()
+        await rest.wait()
+        yield body[4:]
+
+    sent = [f"evt_{number}".encode() for number in range(8)]
+    posted = [
+        asyncio.create_task(world.client.post(PATH, content=held_up(body) if in_pieces else body)) for body in sent
+    ]
+    if in_pieces:
+        # The rest of all of them arrives in one turn.
+        for _ in posted:
+            await arrived.acquire()
+        rest.set()
+    assert [(await answer).status_code for answer in posted] == [200] * 8
     counting.cancel()
-    assert [answer.status_code for answer in answers] == [200] * 8
     assert len(set(read_in)) == 8
 
 

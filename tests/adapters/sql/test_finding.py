@@ -31,7 +31,9 @@ class Counting:
 
 def named(*numbers: int, account: AccountId | None = None) -> Claims:
     """Claim subscriptions, each with a customer of its number."""
-    all_ = frozenset(Named(subscription_id(number), customer_id(number), account) for number in numbers)
+    all_ = frozenset(
+        Named(subscription=subscription_id(number), customer=customer_id(number), account=account) for number in numbers
+    )
     return Claims(events=frozenset({event_id()}), subscriptions=frozenset(one.subscription for one in all_), named=all_)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from billing.errors import StoreUnavailable
 from billing.events import Delivery
+from billing.idempotency import Outcome
 from billing_sql import DatabaseUnusable, SqlAccounts, SqlDatabase
 from support.contracts import key_hash, nothing_for_us
 from support.sql import QUICK, Open, add, count, deliver, write_from_processes
@@ -154,6 +155,8 @@ async def test_a_full_disk_is_unavailable_and_then_not(
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
                 await deliver(database, [heavy(2)])
+            # Nothing is written of an event that is known, so it is no sign of room.
+            assert await deliver(database, [nothing_for_us(1)]) == [Outcome.DUPLICATE]
     assert [record.getMessage() for record in caplog.records] == [
         "the database cannot be written: OperationalError: database or disk is full"
     ]

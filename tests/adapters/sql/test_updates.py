@@ -2,7 +2,9 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 
@@ -12,8 +14,8 @@ from billing.ports import Changes, Claims, DecidedEvent, Loaded
 from billing.standing import standing_of
 from billing_memory import NOON
 from billing_sql import SqlCheckoutAttempts, SqlDatabase, SqlTransactions
-from support.contracts import attempt, event_id, nothing_for_us, session_id, subscription
-from support.sql import Open, add, blocked
+from support.contracts import attempt, changed, event_id, nothing_for_us, session_id, snapshot, subscription
+from support.sql import Open, add, blocked, deliver
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +55,31 @@ async def test_a_decision_that_was_overtaken_is_made_again(
     async with SqlTransactions(database).begin() as transaction:
         loaded = await transaction.load(Claims(accounts=frozenset({owner})))
     assert loaded.subscriptions[held.id] == replace(better, version=7)
+
+
+class WithoutLocks(SqlDatabase):
+    """A database on which nothing is done with locks first."""
+
+    async def transact(self, step: object) -> NoReturn:
+        """See `SqlDatabase`."""
+        raise AssertionError(f"{step} was to take locks")
+
+
+async def test_an_event_of_a_subscription_that_is_held_needs_no_locks(postgres_url: str) -> None:
+    """It is read, decided and written in two round trips."""
+    database = await WithoutLocks.open(postgres_url)
+    try:
+        owner = await add(database)
+        held = subscription(owner)
+        async with SqlTransactions(database).begin() as transaction:
+            await transaction.save(Changes(received_at=NOON, subscriptions={held.id: held}))
+            await transaction.commit()
+        for number in (1, 2):
+            said = replace(snapshot(owner), cancel_at_period_end=number == 1)
+            told = replace(changed(number, said), created=NOON + timedelta(hours=number))
+            assert await deliver(database, [told]) == [Outcome.APPLIED]
+    finally:
+        await database.close()
 
 
 async def test_a_session_that_opens_while_the_locks_are_waited_for_is_closed(
