@@ -24,7 +24,10 @@ class WholeAnswers(asyncio.Transport):
         self._head: bytes | None = None
 
     def write(self, data: Any) -> None:
-        """Write, with the head that was held back."""
+        """Write, with the head that was held back. To a caller who is gone nothing is written: uvloop would raise."""
+        if self._transport.is_closing():
+            self._head = None
+            return
         head = self._head
         if head is not None:
             self._head = None

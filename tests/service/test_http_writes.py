@@ -104,6 +104,17 @@ async def test_after_an_abort_nothing_is_sent(answers: WholeAnswers, wire: Wire)
     assert wire.written == []
 
 
+async def test_to_a_caller_who_is_gone_nothing_is_written(answers: WholeAnswers, wire: Wire) -> None:
+    """Neither a head, nor a body, nor a head that was held back: the connection would raise."""
+    answers.write(HEAD)
+    answers.abort()
+    for part in (BODY, HEAD, BODY):
+        answers.write(part)
+    await asyncio.sleep(0)
+
+    assert wire.written == []
+
+
 async def _slow(scope: dict[str, Any], _: object, send: Send) -> None:
     """Answer, at `/slow` with half a second between head and body."""
     assert scope["type"] == "http"
