@@ -8,9 +8,11 @@ connection too many it would say so in words of its own, and not when to come ag
 import asyncio
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from billing_http import refusing_app
+from billing_service.http_upgrades import ParserWithoutUpgrades
 from billing_service.http_writes import WholeAnswers
 
 MAX_CONNECTIONS = 4096
@@ -28,8 +30,12 @@ MAX_PIPELINED_BODY_BYTES = 64 * 1024
 """What the body of each of them may have."""
 
 
-class TooMuch(Exception):
-    """Somebody sends more than is taken. uvicorn answers 400 to what its parser is interrupted by, and hangs up."""
+class Unacceptable(Exception):
+    """Somebody sends what is not taken. uvicorn answers 400 to what its parser is interrupted by, and hangs up."""
+
+
+class TooMuch(Unacceptable):
+    """Somebody sends more than is taken."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -43,6 +49,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     refused: ClassVar[set["BoundedHttpProtocol"]] = set()
     """Connections that are one too many: not among those that are counted, or they would take the place of others."""
 
+    parser: httptools.HttpRequestParser
     # uvicorn's type of it is not complete.
     app: Any
     _answers: WholeAnswers
@@ -58,6 +65,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a connection. One too many is told so, if there are not too many of these, too."""
         self._answers = WholeAnswers(transport, self.loop)
+        self.parser = ParserWithoutUpgrades(self)
         super().connection_made(self._answers)
         self._patience_seconds = self.message_seconds
         idle_seconds = float(self.timeout_keep_alive)
@@ -114,7 +122,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head was not too large; raises `TooMuch` if too many requests wait already."""
+        """The head was not too large. Raises `TooMuch` if too many requests wait already; `Unacceptable` for a tunnel.
+
+        One that offers another protocol is told of once more, without the offer.
+        """
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise Unacceptable("a tunnel")
+            return
         self._head_is_open = False
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooMuch("requests")
@@ -128,6 +143,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The next request has bytes, and a time, of its own."""
+        if self.parser.should_upgrade():
+            return
         self._received_bytes = 0
         self._message_is_open = False
         self._stop_clock()

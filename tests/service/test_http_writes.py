@@ -1,15 +1,13 @@
 """Answers are written in one piece, and nothing of them is lost or late."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import uvicorn
 
-from billing_service.http_protocol import BoundedHttpProtocol
 from billing_service.http_writes import WholeAnswers
+from support.uvicorn_server import connected, origin_of, served, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -124,25 +122,9 @@ async def _slow(scope: dict[str, Any], _: object, send: Send) -> None:
     await send({"type": "http.response.body", "body": BODY})
 
 
-@asynccontextmanager
-async def _served() -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter, uvicorn.Server], None]:
-    config = uvicorn.Config(_slow, port=0, http=BoundedHttpProtocol, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn sets nothing that could be waited for
-        await asyncio.sleep(0.01)
-    reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
-    try:
-        yield reader, writer, server
-    finally:
-        writer.close()
-        server.should_exit = server.force_exit = True
-        await task
-
-
 async def test_a_client_gets_whole_answers_from_the_real_server() -> None:
     """Quick, slow and pipelined requests on one connection are answered in order, the slow one's head at once."""
-    async with _served() as (reader, writer, server):
+    async with serving(_slow) as server, connected(origin_of(server)) as (reader, writer):
         writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         began = asyncio.get_running_loop().time()
         assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
@@ -160,7 +142,7 @@ async def test_a_client_gets_whole_answers_from_the_real_server() -> None:
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 async def test_who_has_no_more_to_say_is_answered(method: str) -> None:
     """A caller that closes its side behind a request still gets the answer, also one that is a head alone."""
-    async with _served() as (reader, writer, _):
+    async with served(_slow) as origin, connected(origin) as (reader, writer):
         writer.write(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         writer.write_eof()
         async with asyncio.timeout(10):

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from litestar import Litestar
 from litestar.types import ASGIApp
 
@@ -22,6 +21,7 @@ from billing_service.group_commit import GroupCommit
 from billing_service.http_protocol import BoundedHttpProtocol
 from support.domain_things import delivery
 from support.http_world import ScriptedReader
+from support.uvicorn_server import connected, rest_of, served
 
 pytestmark = pytest.mark.anyio
 
@@ -67,32 +67,6 @@ def app_of(decisions: SlowDecisions, reader: ScriptedReader | None = None) -> AS
     return RequestEnvelope(Litestar(routes, exception_handlers=handlers, logging_config=None, openapi_config=None))
 
 
-@asynccontextmanager
-async def served(app: ASGIApp, protocol: type[BoundedHttpProtocol]) -> AsyncGenerator[str]:
-    """Serve it by the protocol of `billing serve`; answer its origin."""
-    application: Any = app
-    config = uvicorn.Config(
-        application,
-        port=0,
-        http=protocol,
-        lifespan="off",
-        log_config=None,
-        timeout_keep_alive=3,
-        # A test that fails must not wait for what it left undone.
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn sets nothing that could be waited for
-        await asyncio.sleep(0.01)
-    try:
-        host, port = server.servers[0].sockets[0].getsockname()
-        yield f"http://{host}:{port}"
-    finally:
-        server.should_exit = True
-        await task
-
-
 def assert_asks_to_come_again(answer: httpx.Response) -> None:
     """It is our own 503, with all that it must have."""
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
@@ -129,29 +103,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.01)
-
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@asynccontextmanager
-async def connected(origin: str) -> AsyncGenerator[Streams]:
-    """Open a connection that says nothing."""
-    host, _, port = origin.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-async def rest_of(reader: asyncio.StreamReader) -> bytes:
-    """Answer all that comes until the connection is closed, in whatever way."""
-    with suppress(ConnectionError):
-        return await asyncio.wait_for(reader.read(), 10)
-    return b""
 
 
 REQUEST = b"POST /v1/billing/webhooks HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
