@@ -30,12 +30,8 @@ MAX_PIPELINED_BODY_BYTES = 64 * 1024
 """What the body of each of them may have."""
 
 
-class Unacceptable(Exception):
-    """Somebody sends what is not taken. uvicorn answers 400 to what its parser is interrupted by, and hangs up."""
-
-
-class TooMuch(Unacceptable):
-    """Somebody sends more than is taken."""
+class TooMuch(Exception):
+    """Somebody sends more than is taken. uvicorn answers 400 to what its parser is interrupted by, and hangs up."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -65,6 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a connection. One too many is told so, if there are not too many of these, too."""
         self._answers = WholeAnswers(transport, self.loop)
+        # In the place of uvicorn's own.
         self.parser = ParserWithoutUpgrades(self)
         super().connection_made(self._answers)
         self._patience_seconds = self.message_seconds
@@ -109,9 +106,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
+        if not self._head_is_open:
+            # Else it is one that is told of once more: it began when it was told of first.
+            self._stop_clock()
         self._head_is_open = self._message_is_open = True
         self._headers = 0
-        self._stop_clock()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -122,13 +121,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head was not too large. Raises `TooMuch` if too many requests wait already; `Unacceptable` for a tunnel.
-
-        One that offers another protocol is told of once more, without the offer.
-        """
+        """The head was not too large; raises `TooMuch` if too many requests wait already."""
         if self.parser.should_upgrade():
-            if self.parser.get_method() == b"CONNECT":
-                raise Unacceptable("a tunnel")
+            # Told of once more, without the offer.
             return
         self._head_is_open = False
         if len(self.pipeline) >= MAX_PIPELINED:

@@ -15,14 +15,16 @@ class Caller(Protocol):
 
     parser: httptools.HttpRequestParser
     url: bytes
+    """The target of the head that is being told, and its headers, with names in lower case."""
     headers: list[tuple[bytes, bytes]]
 
 
 class ParserWithoutUpgrades(httptools.HttpRequestParser):
     """A parser that reads on after an offer as if there had been none.
 
-    It tells of such a request twice: until its head is complete, and then again, from the beginning. The first time it
-    says of itself that it `should_upgrade`, and there is nothing to be done when it has told of the end.
+    It tells of such a request twice: until its head is complete, and then again, from the beginning, without the offer.
+    The first time it says of itself that it `should_upgrade`, and nothing is to be done when the head is complete, nor
+    when it tells of the end. The second time another parser does the telling, which has taken its place.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -32,16 +34,20 @@ class ParserWithoutUpgrades(httptools.HttpRequestParser):
         self.set_dangerous_leniencies(lenient_data_after_close=True)
         self._caller = caller
 
+    # httptools takes views, too; uvicorn hands it bytes.
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]
-        """Parse. Raises what `httptools` raises, but for an offer."""
+        """Parse. Raises `httptools.HttpParserError` for what is no HTTP, or asks for a tunnel."""
         try:
             super().feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             (end_of_head,) = offer.args
-            head = self._head_without_offer()
-            # This one believes that HTTP has ended.
-            self._caller.parser = ParserWithoutUpgrades(self._caller)
-            self._caller.parser.feed_data(head + data[end_of_head:])
+        else:
+            return
+        if self.get_method() == b"CONNECT":
+            # This one has no offer that could be left out.
+            raise httptools.HttpParserError("a tunnel")
+        self._caller.parser = ParserWithoutUpgrades(self._caller)
+        self._caller.parser.feed_data(self._head_without_offer() + data[end_of_head:])
 
     def _head_without_offer(self) -> bytes:
         lines = [b"%b %b HTTP/%b" % (self.get_method(), self._caller.url, self.get_http_version().encode())]

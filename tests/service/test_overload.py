@@ -78,7 +78,7 @@ async def test_what_the_inbox_cannot_hold_is_asked_to_come_again() -> None:
     """One delivery is being committed, two wait, the fourth is refused; then all goes on as before."""
     decisions, reader = SlowDecisions(), ScriptedReader()
     app = app_of(decisions, reader)
-    async with served(app, BoundedHttpProtocol) as origin, httpx.AsyncClient(base_url=origin) as client:
+    async with served(app) as origin, httpx.AsyncClient(base_url=origin) as client:
         held = [asyncio.create_task(client.post(PATH))]
         await until(lambda: decisions.waiting == 1)
         held += [asyncio.create_task(client.post(PATH)) for _ in range(2)]
@@ -199,7 +199,7 @@ async def test_slow_requests_have_their_time(small: str) -> None:
 async def test_requests_do_not_pile_up_on_a_connection() -> None:
     """A few may wait for the answer to the one before; whoever sends on and on is hung up on."""
     decisions = SlowDecisions()
-    async with served(app_of(decisions), BoundedHttpProtocol) as origin, connected(origin) as (reader, writer):
+    async with served(app_of(decisions)) as origin, connected(origin) as (reader, writer):
         writer.write(REQUEST * (http_protocol.MAX_PIPELINED + 1))
         await until(lambda: decisions.waiting == 1)
         decisions.allowed.set()
@@ -220,7 +220,7 @@ async def test_large_bodies_do_not_wait_behind_others(monkeypatch: pytest.Monkey
     monkeypatch.setattr(http_protocol, "MAX_PIPELINED_BODY_BYTES", 100)
     decisions = SlowDecisions()
     large = REQUEST.replace(b": 0", b": 101") + b"x" * 101
-    async with served(app_of(decisions), BoundedHttpProtocol) as origin, connected(origin) as (reader, writer):
+    async with served(app_of(decisions)) as origin, connected(origin) as (reader, writer):
         writer.write(REQUEST + large)
         answer = await rest_of(reader)
         decisions.allowed.set()

@@ -1,4 +1,4 @@
-"""Everything else that is stored, each with methods that are transactions of their own."""
+"""What is stored beside what units of work write. Each method is a transaction of its own."""
 
 from collections.abc import Sequence
 from datetime import datetime

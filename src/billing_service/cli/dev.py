@@ -24,6 +24,7 @@ from billing_service.app import create_app
 from billing_service.cli.accounts import manage_in
 from billing_service.cli.failures import NotStarted, Refused, failures
 from billing_service.demo import demo_routes
+from billing_service.http_protocol import BoundedHttpProtocol
 from billing_service.logs import configure_logs
 from billing_service.settings import Settings, read_settings
 from billing_sql import SqlDatabase
@@ -167,7 +168,7 @@ def _serve(app: ASGIApp, service_socket: socket.socket, announcement: str) -> No
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
