@@ -193,8 +193,11 @@ async def test_an_exhausted_pool_is_unavailable(postgres_url: str, open_database
 
 
 async def test_updates_do_not_wait_for_a_pool_that_is_exhausted(postgres_url: str, open_database: Open) -> None:
-    """Transactions that hold all connections of the pool do not keep updates of other accounts waiting."""
-    database = await open_database(postgres_url, limits=replace(QUICK, pool_size=1))
+    """Transactions that hold all connections of the pool do not keep updates of other accounts waiting.
+
+    Some of these wait for one another, for longer where the machine is busy.
+    """
+    database = await open_database(postgres_url, limits=replace(QUICK, pool_size=1, wait_seconds=10))
     async with SqlTransactions(database).begin() as holder:
         await holder.load(Claims(events=frozenset({nothing_for_us(1).id})))
         await asyncio.gather(*(deliver(database, [nothing_for_us(number)]) for number in range(2, 8)))
