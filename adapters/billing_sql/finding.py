@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     CompoundSelect,
     Integer,
     Select,
+    bindparam,
+    func,
     literal_column,
     null,
     select,
@@ -53,8 +54,8 @@ class Finding:
         self._texts = difference.texts
         self.locking = difference.prepare(_lock_accounts(difference)) if difference.locks_rows else None
         claimed = _Claimed(difference)
-        self.looking = difference.prepare_query(_look(difference, claimed.accounts, claimed.owned))
-        self.looking_at_held = difference.prepare_query(_look(difference, _holders(difference)))
+        self.looking = difference.prepare_query(_look(difference, claimed))
+        self.looking_at_held = difference.prepare_query(_look_at_held(difference))
 
     async def lock_and_look(self, session: Session, claims: Claims) -> Loaded | None:
         """Lock the accounts, then look; answer `None` if what was found concerns an account that is not locked.
@@ -74,15 +75,17 @@ class Finding:
         """Answer what is known, of one moment.
 
         Mostly every subscription is held, and nothing need be looked for but what belongs to them, which is faster.
-        Where it turns out that one is not, all is looked for.
+        Where it turns out that one is not, all is looked for. Where all events are known, nothing is.
         """
         if not claims.accounts and not claims.customers:
             by_subscription = {
                 "events": self._texts(claims.events),
                 "subscriptions": self._texts(claims.subscriptions),
+                "news": len(claims.events) or 1,
             }
             found = await self._look(session, self.looking_at_held, by_subscription)
-            if all(named.subscription in found.loaded.subscriptions for named in claims.named):
+            nothing_is_new = 0 < len(claims.events) == len(found.loaded.known_events)
+            if nothing_is_new or all(named.subscription in found.loaded.subscriptions for named in claims.named):
                 return found
         return await self._look(session, self.looking, self._claimed(claims))
 
@@ -133,28 +136,32 @@ def _lock_accounts(difference: Difference) -> Executable:
     )
 
 
-def _look(
-    difference: Difference, claimed: Select[Any] | CompoundSelect[Any], owned: CTE | None = None
-) -> CompoundSelect[Any]:
-    """Read all in one go: the accounts claimed with their subscriptions, the events known, whose the customers are.
-
-    There is a row for every subscription, with its account's columns, and one for an account without any; in one for a
-    customer or an event all other columns are null.
-    """
-    told_of_accounts = select(_kind(_ACCOUNT), *_COLUMNS).select_from(accounts.outerjoin(subscriptions))
-    told = [
-        told_of_accounts.where(difference.selected(accounts.c.id, claimed)),
+def _look(difference: Difference, claimed: "_Claimed") -> CompoundSelect[Any]:
+    """Read all in one go: the accounts claimed with their subscriptions, the events known, whose the customers are."""
+    owned = {"their_id": claimed.owned.c.account_id, "customer_id": claimed.owned.c.customer_id}
+    return union_all(
+        _accounts(difference, claimed.accounts),
         _told(_EVENT, {"their_id": events.c.id}).where(difference.among(events.c.id, "events")),
-    ]
-    if owned is not None:
-        told.append(_told(_OWNER, {"their_id": owned.c.account_id, "customer_id": owned.c.customer_id}))
-    return union_all(*told)
+        _told(_OWNER, owned),
+    )
 
 
-def _holders(difference: Difference) -> Select[Any]:
-    """Select the accounts of the subscriptions that are claimed and held."""
+def _look_at_held(difference: Difference) -> CompoundSelect[Any]:
+    """Read the events known, and if there are less than `news`: the accounts of the subscriptions held."""
+    known = select(events.c.id).where(difference.among(events.c.id, "events")).cte("known")
+    are_less = select(func.count()).select_from(known).scalar_subquery() < bindparam("news", type_=Integer)
     held = subscriptions.alias("claimed")
-    return select(held.c.account_id).where(difference.among(held.c.id, "subscriptions"))
+    # The condition empties the list. On the rows SQLite would test it only after it has found them.
+    claimed = difference.selected(held.c.id, difference.members("subscriptions").where(are_less))
+    return union_all(
+        _accounts(difference, select(held.c.account_id).where(claimed)), _told(_EVENT, {"their_id": known.c.id})
+    )
+
+
+def _accounts(difference: Difference, claimed: Select[Any] | CompoundSelect[Any]) -> Select[Any]:
+    """Read a row for every subscription of the accounts, with its account's columns; one for an account without any."""
+    told_of_accounts = select(_kind(_ACCOUNT), *_COLUMNS).select_from(accounts.outerjoin(subscriptions))
+    return told_of_accounts.where(difference.selected(accounts.c.id, claimed))
 
 
 class _Claimed:
@@ -188,7 +195,7 @@ class _Claimed:
 
 
 def _told(kind: int, told: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
-    """Answer rows of the same columns, which hold what is told."""
+    """Answer rows of the same columns; those that hold nothing of what is told are null."""
     return select(_kind(kind), *(told.get(column.name, null()) for column in _COLUMNS))
 
 

@@ -39,7 +39,11 @@ class Claims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What was found, as of a moment after the locks were taken."""
+    """What was found, as of a moment after the locks were taken.
+
+    Where all events that are claimed are known, no more of a subscription that is claimed, or of whom it is named for,
+    need be found: there is nothing to decide.
+    """
 
     known_events: frozenset[EventId]
     """Which of the claimed events were decided before."""
