@@ -75,16 +75,18 @@ class Finding:
         """Answer what is known, of one moment.
 
         Mostly every subscription is held, and nothing need be looked for but what belongs to them, which is faster.
-        Where it turns out that one is not, all is looked for. Where all events are known, nothing is.
+        Where it turns out that one is not, all is looked for. Where all events are known, nothing else is, but for
+        accounts and customers that are claimed by themselves.
         """
         if not claims.accounts and not claims.customers:
             by_subscription = {
                 "events": self._texts(claims.events),
                 "subscriptions": self._texts(claims.subscriptions),
-                "news": len(claims.events) or 1,
+                # Without events there is none to be known: the subscriptions are looked for.
+                "enough": len(claims.events) or 1,
             }
             found = await self._look(session, self.looking_at_held, by_subscription)
-            nothing_is_new = 0 < len(claims.events) == len(found.loaded.known_events)
+            nothing_is_new = bool(claims.events) and claims.events == found.loaded.known_events
             if nothing_is_new or all(named.subscription in found.loaded.subscriptions for named in claims.named):
                 return found
         return await self._look(session, self.looking, self._claimed(claims))
@@ -147,12 +149,12 @@ def _look(difference: Difference, claimed: "_Claimed") -> CompoundSelect[Any]:
 
 
 def _look_at_held(difference: Difference) -> CompoundSelect[Any]:
-    """Read the events known, and if there are less than `news`: the accounts of the subscriptions held."""
+    """Read the events known, and if they are fewer than `enough`, the accounts of the subscriptions held."""
     known = select(events.c.id).where(difference.among(events.c.id, "events")).cte("known")
-    are_less = select(func.count()).select_from(known).scalar_subquery() < bindparam("news", type_=Integer)
+    some_are_new = select(func.count()).select_from(known).scalar_subquery() < bindparam("enough", type_=Integer)
     held = subscriptions.alias("claimed")
     # The condition empties the list. On the rows SQLite would test it only after it has found them.
-    claimed = difference.selected(held.c.id, difference.members("subscriptions").where(are_less))
+    claimed = difference.selected(held.c.id, difference.members("subscriptions").where(some_are_new))
     return union_all(
         _accounts(difference, select(held.c.account_id).where(claimed)), _told(_EVENT, {"their_id": known.c.id})
     )
@@ -195,7 +197,7 @@ class _Claimed:
 
 
 def _told(kind: int, told: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
-    """Answer rows of the same columns; those that hold nothing of what is told are null."""
+    """Answer rows of the columns that all kinds share; a column that nothing is told of is null."""
     return select(_kind(kind), *(told.get(column.name, null()) for column in _COLUMNS))
 
 

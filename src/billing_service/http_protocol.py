@@ -107,7 +107,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to read a head."""
         if not self._head_is_open:
-            # Else it is one that is told of once more: it began when it was told of first.
+            # Else it is one that is told of once more: it began when it was told of first. (A head that is broken off
+            # ends the connection.)
             self._stop_clock()
         self._head_is_open = self._message_is_open = True
         self._headers = 0

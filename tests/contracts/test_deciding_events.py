@@ -53,6 +53,22 @@ async def test_fifty_deliveries_of_an_event_without_an_account(world: World) -> 
     assert Counter(outcomes) == {Outcome.IGNORED: 1, Outcome.DUPLICATE: 49}
 
 
+async def test_events_that_are_all_known_are_duplicates(world: World) -> None:
+    """All of a batch again, or some of it beside one that is new: none counts a second time, the new one does."""
+    owner = await add_account(world.store)
+    first, second, third = (changed(number, snapshot(owner, number)) for number in (1, 2, 3))
+    assert await world.service.deliver(first, second) == [Outcome.APPLIED, Outcome.APPLIED]
+    before = await load_account(world.store, owner)
+
+    assert await world.service.deliver(first, second) == [Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert await load_account(world.store, owner) == before
+
+    assert await world.service.deliver(second, third) == [Outcome.DUPLICATE, Outcome.APPLIED]
+    after = await load_account(world.store, owner)
+    assert [after.subscriptions[id_] for id_ in before.subscriptions] == [*before.subscriptions.values()]
+    assert len(after.subscriptions) == 3
+
+
 async def test_one_event_twice_in_a_batch(world: World) -> None:
     """A batch that holds an event twice applies it once, and the second is a duplicate."""
     owner = await add_account(world.store)

@@ -210,7 +210,10 @@ def failed_event(number: int, *, reason: str = "ValueError: no object") -> Faile
 
 
 async def load(store: Stores, claims: Claims) -> Loaded:
-    """Load in a unit of work of its own, which writes nothing; and in an update, which must find the same."""
+    """Load in a unit of work of its own, which writes nothing; and in an update, which must find the same.
+
+    Not for claims whose events are all known: of their subscriptions a store may find nothing.
+    """
     async with store.transactions.begin() as transaction:
         loaded = await transaction.load(claims)
     _, found = await store.transactions.update(claims, lambda found: (Changes(received_at=NOON), found))

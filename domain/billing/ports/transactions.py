@@ -41,8 +41,8 @@ class Claims:
 class Loaded:
     """What was found, as of a moment after the locks were taken.
 
-    Where all events that are claimed are known, no more of a subscription that is claimed, or of whom it is named for,
-    need be found: there is nothing to decide.
+    Where events are claimed and every one of them is known, what is claimed by `subscriptions` and `named` may be left
+    out: there is nothing to decide. What is claimed by itself, as an account or a customer, is always found.
     """
 
     known_events: frozenset[EventId]

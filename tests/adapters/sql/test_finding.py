@@ -98,6 +98,9 @@ async def test_nothing_is_looked_for_where_all_events_are_known(url: str, open_d
     assert (found.loaded.known_events, set(found.loaded.subscriptions), asked) == (known, {held.id}, 1)
     found, asked = await look(database, replace(named(9), events=known | {event_id(3)}))
     assert (found.loaded.owners, asked) == ({customer_id(9): owner}, 2)
+    # Without events none is known: the subscription is looked for.
+    found, asked = await look(database, replace(named(9), events=frozenset()))
+    assert (found.loaded.owners, asked) == ({customer_id(9): owner}, 2)
     # Whoever is claimed by themselves is found all the same.
     found, _ = await look(database, Claims(events=known, accounts=frozenset({owner})))
     assert (found.loaded.known_events, set(found.loaded.subscriptions)) == (known, {held.id})
