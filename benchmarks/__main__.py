@@ -53,7 +53,7 @@ def main(
     """Measure the service beside its floor: the same routes written by hand, in the same run, turn and turn about.
 
     Writes results.json, results.md and charts (with matplotlib). Every run is checked: what was acknowledged must be in
-    the database. With everything it takes about half an hour on two cores.
+    the database, and what is answered must be what it holds. With everything it takes about half an hour on two cores.
     """
     extent = QUICK if quick else FULL
     extent = replace(

@@ -1,4 +1,4 @@
-"""The databases: made by the service's own migrations, filled with accounts, copied for each server, and checked."""
+"""The databases: made by the service's own migrations, filled with accounts, and copied for each server."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,13 @@ import re
 import shutil
 import sqlite3
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from benchmarks.corpus import BEGIN, PERIOD, account_id, api_key, customer_id, key_hash, newest_events, period_end
+from benchmarks.corpus import BEGIN, PERIOD, account_id, api_key, customer_id, key_hash
 from benchmarks.corpus import subscription_id as subscription
 from benchmarks.processes import cpu_seconds
 from billing_sql import SqlDatabase
@@ -42,11 +42,6 @@ TABLES: Mapping[str, tuple[str, Callable[[int], tuple[object, ...]]]] = {
     ),
 }
 """What is held of each account, by its number."""
-
-_STORED = "SELECT id FROM events WHERE type = 'customer.subscription.updated'"
-# Our own numbers, and the same statement for every database.
-_HELD = f"SELECT id, period_end FROM subscriptions WHERE as_of > {BEGIN}"  # noqa: S608
-_STANDING = f"SELECT id, current_period_end FROM accounts WHERE current_period_end > {BEGIN + PERIOD}"  # noqa: S608
 
 
 class Kind(StrEnum):
@@ -222,28 +217,3 @@ def postgres(folder: Path) -> Generator[Postgres]:
         yield Postgres(server.get_uri, pid)
     finally:
         server.cleanup()
-
-
-def check(databases: Databases, name: str, *, accounts: int, least: int, most: int) -> None:
-    """Raise `AcknowledgedIsMissing` unless a copy holds all that was acknowledged, with its effect.
-
-    Of the events that change something between `least` and `most` must be stored (a generator that stops abruptly does
-    not hear the last answers), and subscriptions and standings must be what the newest event stored says.
-    """
-    stored = [row[0] for row in databases.query(name, _STORED)]
-    if not least <= len(stored) <= most:
-        raise AcknowledgedIsMissing(f"{name}: {least} events were acknowledged, {len(stored)} are stored")
-    newest = newest_events(stored, accounts)
-    expected = {number: period_end(event) for number, event in newest.items()}
-    _compare(name, databases.query(name, _HELD), ((subscription(n), end) for n, end in expected.items()))
-    _compare(name, databases.query(name, _STANDING), ((account_id(n), end) for n, end in expected.items()))
-
-
-def _compare(name: str, found: Sequence[tuple[Any, ...]], expected: Iterator[tuple[str, int]]) -> None:
-    wrong = set(expected) ^ set(found)
-    if wrong:
-        raise AcknowledgedIsMissing(f"{name}: {len(wrong)} rows are not as the events say, such as {min(wrong)}")
-
-
-class AcknowledgedIsMissing(Exception):
-    """A server has acknowledged what its database does not hold. Its speed is then worth nothing."""

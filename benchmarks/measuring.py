@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks import load
+from benchmarks.checks import check, check_reads
 from benchmarks.corpus import Corpus, Workload, Writer
-from benchmarks.databases import Databases, Kind, check
+from benchmarks.databases import Databases, Kind
 from benchmarks.load import Answers
 from benchmarks.processes import Server, Target, serving
 
@@ -115,6 +116,11 @@ class Arena:
             corpus = self.writer.write(Workload.FRESH, 10_000)
             self._note(side, load.send_all(corpus, port=side.server.port, connections=connections), unheard=0)
 
+    def check_reads(self) -> None:
+        """Raise unless every server answers what its database holds."""
+        for side in self.sides:
+            check_reads(self.databases, side.database, accounts=self.place.accounts, port=side.server.port)
+
     def check(self) -> None:
         """Raise unless every database holds what was acknowledged."""
         for side in self.sides:
@@ -179,7 +185,7 @@ def arena(
     seconds: int,
     told: Callable[[Run], None],
 ) -> Generator[Arena]:
-    """Start servers side by side, each on a copy of the same database; check what they hold in the end."""
+    """Start servers side by side, each on a copy of the same database; check in the end what they hold, and answer."""
     databases.prepare(place.accounts)
     with contextlib.ExitStack() as copies:
         with contextlib.ExitStack() as servers:
@@ -193,5 +199,6 @@ def arena(
             writer = Writer(folder, accounts=place.accounts)
             ring = Arena(place=place, databases=databases, writer=writer, sides=sides, seconds=seconds, told=told)
             yield ring
+            ring.check_reads()
         # Now that the servers have stopped, nothing is in flight any more.
         ring.check()
