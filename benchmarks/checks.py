@@ -3,8 +3,10 @@
 import contextlib
 import http.client
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -23,6 +25,8 @@ from benchmarks.corpus import (
 from benchmarks.databases import Databases
 
 READS_CHECKED = 100
+READERS = 16
+"""So many connections ask at once, for what is asked at once may be answered together."""
 _STORED = "SELECT id FROM events WHERE type = 'customer.subscription.updated'"
 # Our own numbers, and the same statement for every database.
 _HELD = f"SELECT id, period_end FROM subscriptions WHERE as_of > {BEGIN}"  # noqa: S608
@@ -65,37 +69,54 @@ def check(databases: Databases, name: str, *, accounts: int, least: int, most: i
 def _compare(name: str, found: Sequence[tuple[Any, ...]], expected: Iterator[tuple[str, int]]) -> None:
     wrong = set(expected) ^ set(found)
     if wrong:
-        raise AcknowledgedIsMissing(f"{name}: {len(wrong)} rows are not as the events say, such as {min(wrong)}")
+        raise AcknowledgedIsMissing(
+            f"{name}: {len(wrong)} rows are not as the events say, such as {min(wrong, key=str)}"
+        )
 
 
-def check_reads(databases: Databases, name: str, *, accounts: int, port: int) -> None:
+def check_reads(databases: Databases, name: str, *, accounts: int, events: int, port: int) -> None:
     """Raise `AnswerIsWrong` unless a server answers of some accounts what its database holds.
 
-    That is what it held before they were asked for, or after: the last events of a run may still be on their way.
+    That is what it held before they were asked for, or after: the last events of a run may still be on their way. The
+    accounts are those that some of the `events` numbered so far are about.
     """
-    numbers = sorted({account_of(number, accounts) for number in range(READS_CHECKED)})
+    some = range(1, events + 1, max(1, events // READS_CHECKED))
+    numbers = sorted({account_of(event, accounts) for event in some})
     before = _held(databases, name, numbers)
-    answers = dict(_answers(numbers, port))
+    with ThreadPoolExecutor(READERS) as pool:
+        asked = pool.map(_answers, (numbers[first::READERS] for first in range(READERS)), [port] * READERS)
+        answers = dict(chain.from_iterable(asked))
     after = _held(databases, name, numbers)
-    wrong = [id_ for id_, answer in answers.items() if answer not in (before[id_], after[id_])]
-    if wrong:
-        raise AnswerIsWrong(f"{name}: {wrong[0]} holds {after[wrong[0]]}, but {answers[wrong[0]]} was answered")
+    for id_, answer in answers.items():
+        if answer not in (before.get(id_), after.get(id_)):
+            raise AnswerIsWrong(f"{name}: {id_} holds {after.get(id_)}, but {answer} was answered")
 
 
 def _held(databases: Databases, name: str, numbers: Sequence[int]) -> dict[str, Status]:
     ids = ", ".join(f"'{account_id(number)}'" for number in numbers)
     return {
-        id_: Status(plan, status, datetime.fromtimestamp(end, UTC), bool(cancels))
+        id_: Status(
+            plan=plan,
+            status=status,
+            current_period_end=None if end is None else datetime.fromtimestamp(end, UTC),
+            cancel_at_period_end=None if cancels is None else bool(cancels),
+        )
         for id_, plan, status, end, cancels in databases.query(name, f"{_STATUS} WHERE id IN ({ids})")
     }
 
 
-def _answers(numbers: Sequence[int], port: int) -> Iterator[tuple[str, Status]]:
+def _answers(numbers: Sequence[int], port: int) -> list[tuple[str, Status]]:
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-        for number in numbers:
-            connection.request("GET", READ_PATH, headers={"Authorization": f"Bearer {api_key(number)}"})
-            response = connection.getresponse()
-            body = response.read()
-            if response.status != HTTPStatus.OK:
-                raise AnswerIsWrong(f"{response.status} for {account_id(number)}: {body.decode()}")
-            yield account_id(number), msgspec.json.decode(body, type=Status)
+        return [(account_id(number), _answer(connection, number)) for number in numbers]
+
+
+def _answer(connection: http.client.HTTPConnection, number: int) -> Status:
+    connection.request("GET", READ_PATH, headers={"Authorization": f"Bearer {api_key(number)}"})
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != HTTPStatus.OK:
+        raise AnswerIsWrong(f"{response.status} for {account_id(number)}: {body.decode()}")
+    try:
+        return msgspec.json.decode(body, type=Status)
+    except msgspec.DecodeError as error:
+        raise AnswerIsWrong(f"{account_id(number)}: {body.decode()} was answered: {error}") from error

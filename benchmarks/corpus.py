@@ -109,6 +109,11 @@ class Writer:
         self._accounts = accounts
         self._next_event = 1
 
+    @property
+    def written(self) -> int:
+        """How many events have been numbered so far, from 1."""
+        return self._next_event - 1
+
     def write(self, workload: Workload, size: int) -> Corpus:
         """Write so many requests, signed now; events that are to be fresh have not been written before."""
         path = self._folder / f"{workload}.corpus"

@@ -119,7 +119,13 @@ class Arena:
     def check_reads(self) -> None:
         """Raise unless every server answers what its database holds."""
         for side in self.sides:
-            check_reads(self.databases, side.database, accounts=self.place.accounts, port=side.server.port)
+            check_reads(
+                self.databases,
+                side.database,
+                accounts=self.place.accounts,
+                events=self.writer.written,
+                port=side.server.port,
+            )
 
     def check(self) -> None:
         """Raise unless every database holds what was acknowledged."""

@@ -75,8 +75,8 @@ class Finding:
         """Answer what is known, of one moment.
 
         Mostly every subscription is held, and nothing need be looked for but what belongs to them, which is faster.
-        Where it turns out that one is not, all is looked for. Where all events are known, nothing else is, but for
-        accounts and customers that are claimed by themselves.
+        Where it turns out that one is not, all is looked for, as it is where accounts or customers are claimed by
+        themselves. Else, where all events are known, nothing but them is looked for.
         """
         if not claims.accounts and not claims.customers:
             by_subscription = {

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,20 @@ ROOT = Path(__file__).parent.parent.parent
 
 def measured(folder: Path, *arguments: str) -> dict[str, Any]:
     """Answer the results of a quick benchmark."""
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks", "--quick", *arguments),
-            # Databases are made elsewhere: pytest keeps its folders to itself, and PostgreSQL runs as another user.
-            *("--output", str(folder / "out")),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    # Not for the databases: pytest keeps its folders to itself, and as root PostgreSQL runs as another user.
+    with tempfile.TemporaryDirectory() as databases:
+        Path(databases).chmod(0o755)
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "benchmarks", "--quick", *arguments),
+                *("--output", str(folder / "out"), "--folder", databases),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     results: dict[str, Any] = json.loads((folder / "out" / "results.json").read_text())
     assert all(one["refused"] == 0 for one in results["summaries"])

@@ -26,7 +26,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 def described(connection: Connection) -> dict[str, object]:
-    """Answer all tables but Alembic's own, with what `differences` leaves out: keys, checks and defaults."""
+    """Answer all tables but Alembic's own, with what `differences` leaves out: primary keys, checks and defaults."""
     inspector = inspect(connection)
     return {name: described_table(inspector, name) for name in table_names(connection) - {"alembic_version"}}
 
@@ -67,7 +67,7 @@ async def test_the_migrated_schema_is_that_of_the_tables(url: str, open_database
 
 
 async def test_the_migrated_schema_has_the_keys_of_the_tables(url: str, open_database: Open) -> None:
-    """Tables that are migrated, and tables that are made as the code has them, have the same keys, checks and types."""
+    """Tables that are migrated have the keys, checks and defaults of tables that are made as the code has them."""
     database = await open_database(url)
     migrated = await database.read(described)
     await migrate(url, to=BASE)
