@@ -45,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer."""
         assert isinstance(self.server, Answering)
         asked = (self.path, self.headers["Authorization"])
+        self.server.asked.append(asked)
         status, answer = self.server.answers.get(asked, (401, b"unknown"))
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
@@ -62,6 +63,7 @@ class Answering(ThreadingHTTPServer):
         """Listen."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.asked: list[tuple[str, str]] = []
         for account in range(ACCOUNTS):
             self.answer(account)
 
@@ -87,8 +89,9 @@ def check_answers(databases: Sqlite, server: Answering, *, events: int = ACCOUNT
 
 
 def test_right_answers_pass(databases: Sqlite, server: Answering) -> None:
-    """What the database holds is what was answered."""
+    """What the database holds is what was answered, of each account."""
     check_answers(databases, server)
+    assert sorted(server.asked) == sorted(server.answers)
 
 
 @pytest.mark.parametrize(
