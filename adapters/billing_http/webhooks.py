@@ -14,9 +14,11 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
+from billing.errors import SignatureInvalid
 from billing.use_cases.receive_events import ReceiveWebhook
 from billing_http.bodies import MAX_WEBHOOK_BYTES, LargeBodies, RawBody
 from billing_http.errors import BodyTooLarge
+from billing_http.refused_signatures import RefusedSignatures
 from billing_http.turns import Turns
 from billing_http.wire import WebhookAnswer
 
@@ -31,6 +33,7 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
     """
     large_bodies = LargeBodies()
     turns = Turns()
+    refused = RefusedSignatures()
 
     @asgi("/v1/billing/webhooks", copy_scope=False)
     async def receive_webhook(scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +46,9 @@ def webhook_route(use_case: Callable[[], ReceiveWebhook]) -> ASGIRouteHandler:
             received = await body.read(receive)
             await turns.take()
             outcome = await use_case().execute(signature=_header(scope, b"stripe-signature"), body=received)
+        except SignatureInvalid as refusal:
+            refused.add(refusal)
+            raise
         finally:
             body.release()
         await _answer(send, WebhookAnswer(outcome=outcome))
