@@ -192,7 +192,9 @@ def _driver() -> Any:
     try:
         return import_module("asyncpg")
     except ImportError:
-        raise DatabaseUnusable("PostgreSQL needs the driver asyncpg: install billing-service[postgres]") from None
+        raise DatabaseUnusable(
+            "PostgreSQL needs the driver asyncpg, which comes with the extra: pip install '.[postgres]'"
+        ) from None
 
 
 class Hosts:
