@@ -6,6 +6,7 @@ asked, so what was committed before is seen: a key that was revoked is revoked.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from billing.errors import StoreUnavailable
@@ -31,7 +32,8 @@ class Gathering(Generic[Question, Answer]):
         answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._answer_all())
+            # A context of its own: what is read together is nobody's request, see `GroupCommit.put`.
+            self._work = asyncio.create_task(self._answer_all(), context=Context())
         return await answer
 
     async def _answer_all(self) -> None:

@@ -1,5 +1,6 @@
 """PostgreSQL through asyncpg: one pool for transactions, a small one for single statements."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -30,6 +31,8 @@ READERS = 4
 """Connections for single statements: one for status reads, one for updates, and two for whatever else comes."""
 GRACE_SECONDS = 2.0
 """How much longer than the server this side waits for a statement, so that the server's own limit comes first."""
+CLOSE_SECONDS = 2.0
+"""How long all connections together may take to say good-bye; then they are cut."""
 APPLICATION_NAME = "billing-service"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _UNSAFE = text(
@@ -143,11 +146,15 @@ class PostgresEngine:
         return [f"PostgreSQL runs with {name} = off: a crash loses what was acknowledged" for (name,) in rows]
 
     async def close(self) -> None:
-        """See `Engine`."""
-        await self._questions.close()
-        await self._updates.close()
-        await self._transactions.dispose()
-        await self._singles.dispose()
+        """See `Engine`. In a bounded time: a server that is silent would let each connection wait on its own."""
+        cut = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._hosts.cut_all)
+        try:
+            await self._questions.close()
+            await self._updates.close()
+            await self._transactions.dispose()
+            await self._singles.dispose()
+        finally:
+            cut.cancel()
 
     async def _run(self, connection: AsyncConnection, work: Work[Answer]) -> Answer:
         """Do work; once again, if the connection turned out to have been cut: then nothing of it is done."""
@@ -238,6 +245,11 @@ class Hosts:
             if not connection.is_closed() and not connection.is_in_transaction():
                 connection.terminate()
 
+    def cut_all(self) -> None:
+        """Cut all connections, without waiting for anything."""
+        for connection in tuple(self._connections):
+            connection.terminate()
+
     async def _connect_to(self, url: str) -> Any:
         limits = self._limits
         return await self._asyncpg.connect(
@@ -251,10 +263,14 @@ class Hosts:
         )
 
 
+_KEPT_ALIVE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""The server says a word now and then, so that nothing in between forgets a connection that is quiet."""
+
+
 def _server_settings(limits: Limits) -> Mapping[str, str]:
     # A statement without a transaction around it has the isolation that transactions here ask for.
     isolation = {"default_transaction_isolation": "read committed"}
-    return {"application_name": APPLICATION_NAME, **isolation, **_settings(limits)}
+    return {"application_name": APPLICATION_NAME, **isolation, **_KEPT_ALIVE, **_settings(limits)}
 
 
 def _settings(limits: Limits) -> Mapping[str, str]:
