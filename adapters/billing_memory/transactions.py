@@ -105,7 +105,13 @@ class MemoryTransactions:
         async with self._store.turn() as tables:
             yield MemoryUnitOfWork(self._store, tables)
 
-    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+    async def update(
+        self,
+        claims: Claims,
+        decide: Decide[Answer],
+        *,
+        patient: bool = False,  # noqa: ARG002 - here nobody holds anything for long
+    ) -> tuple[Changes, Answer]:
         """See `billing.ports.Transactions`."""
         async with self.begin() as transaction:
             changes, answer = decide(await transaction.load(claims))

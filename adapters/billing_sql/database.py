@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from billing.errors import Conflict, StoreUnavailable
+from billing.errors import Conflict, Contended, StoreUnavailable
 from billing_sql import schema
 from billing_sql.addresses import SqliteAddress, parse_address
 from billing_sql.dialects.difference import Difference, Trouble
@@ -102,20 +102,22 @@ class SqlDatabase:
         self._reads.worked()
         return rows
 
-    async def transact(self, step: Step[Answer]) -> Answer:
+    async def transact(self, step: Step[Answer], *, patient: bool = True) -> Answer:
         """Take one step in a transaction of its own, and commit it. Raises what `transaction` does.
 
-        Whoever wrote something in it says so, see `written`.
+        Whoever wrote something in it says so, see `written`. Without patience, what others have locked is hardly waited
+        for: `Contended` is raised soon.
         """
-        with self._writes.telling():
-            return await self._engine.transact(step)
+        with self._writes.telling(patient=patient):
+            return await self._engine.transact(step, patient=patient)
 
     async def statements(self, course: Course[Answer]) -> Answer | None:
         """Do what takes several statements without a transaction around them, if that is faster. See `Engine`.
 
-        They raise what a transaction does. Whoever wrote something says so, see `written`.
+        They raise what a transaction does, and `Contended` soon where others have locked something. Whoever wrote
+        something says so, see `written`.
         """
-        with self._writes.telling():
+        with self._writes.telling(patient=False):
             return await self._engine.statements(course)
 
     def written(self) -> None:
@@ -143,25 +145,27 @@ class _Troubles:
         self._told: str | None = None
 
     @contextmanager
-    def telling(self) -> Generator[None, None, None]:
+    def telling(self, *, patient: bool = True) -> Generator[None, None, None]:
         try:
             yield
         except (OSError, PoolTimeoutError) as error:
             self._warn(error)
             raise StoreUnavailable from error
         except DBAPIError as error:
-            self._tell(error, error.driver_exception)
+            self._tell(error, error.driver_exception, patient=patient)
             raise
         except self._difference.errors as error:
-            self._tell(error, error)
+            self._tell(error, error, patient=patient)
             raise
 
-    def _tell(self, error: Exception, cause: BaseException) -> None:
+    def _tell(self, error: Exception, cause: BaseException, *, patient: bool) -> None:
         """Raise what the error is to the domain; return if it is the fault of what was to be written."""
         match self._difference.trouble(cause):
             case Trouble.CONFLICT:
                 raise Conflict from error
-            case Trouble.DATABASE:
+            case Trouble.CONTENTION if not patient:
+                raise Contended from cause
+            case Trouble.DATABASE | Trouble.CONTENTION:
                 self._warn(cause)
                 raise StoreUnavailable from cause
             case Trouble.DATA:

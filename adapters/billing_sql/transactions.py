@@ -1,7 +1,7 @@
 """Transactions over events and subscriptions: what the webhooks' way writes, set-wise, a few statements a batch."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import bindparam, delete
 
@@ -34,29 +34,30 @@ class SqlTransactions:
         async with self._database.transaction() as transaction:
             yield SqlUnitOfWork(transaction, self._finding, self._saving, self._finish_reread)
 
-    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+    async def update(self, claims: Claims, decide: Decide[Answer], *, patient: bool = False) -> tuple[Changes, Answer]:
         """See `billing.ports.Transactions`.
 
         Where a round trip costs something, it is first tried in two (three, if a subscription is not held): read
         without locks, decide, and write in one statement that takes the locks and fails if an account has been written
-        since. Then it is done with locks.
+        since. Then it is done with locks. Whoever is patient expects to wait for these, so they are taken first.
         """
-        decided = await self._update(claims, decide)
+        decided = await self._update(claims, decide, patient=patient)
         if decided[0].events:
             self._database.written()
         return decided
 
-    async def _update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
-        try:
-            decided = await self._database.statements(
-                lambda statements: self._update_at_a_guess(statements, claims, decide)
-            )
-        except Conflict:
-            decided = None
-        if decided is not None:
-            return decided
+    async def _update(self, claims: Claims, decide: Decide[Answer], *, patient: bool) -> tuple[Changes, Answer]:
+        if not patient:
+            with suppress(Conflict):
+                decided = await self._database.statements(
+                    lambda statements: self._update_at_a_guess(statements, claims, decide)
+                )
+                if decided is not None:
+                    return decided
         for _ in range(ROUNDS):
-            decided = await self._database.transact(lambda session: self._update_locked(session, claims, decide))
+            decided = await self._database.transact(
+                lambda session: self._update_locked(session, claims, decide), patient=patient
+            )
             if decided is not None:
                 return decided
         raise StoreUnavailable

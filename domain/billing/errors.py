@@ -235,3 +235,12 @@ class Conflict(BillingError):
     """A unique constraint decided against this transaction. Use cases mend it; it never leaves them."""
 
     slug = "conflict"
+
+
+class Contended(BillingError):
+    """Somebody else held what was to be locked, and whoever asked was not patient. Nothing was done.
+
+    Use cases mend it; it never leaves them.
+    """
+
+    slug = "contended"

@@ -12,7 +12,6 @@ from billing.identifiers import AccountId, EventId, SubscriptionId
 from billing.plans import Tier
 from billing.ports import Changes, Claims, DecidedEvent, Loaded
 from billing.standing import NEVER_SUBSCRIBED, standing_of
-from billing.subscription import Subscription
 from billing_memory import NOON
 from support.contracts import (
     Stores,
@@ -23,6 +22,7 @@ from support.contracts import (
     event_id,
     load,
     load_account,
+    noted,
     nothing_for_us,
     session_id,
     subscription,
@@ -30,13 +30,6 @@ from support.contracts import (
 )
 
 pytestmark = pytest.mark.anyio
-
-
-def noted(number: int, owner: AccountId, *held: Subscription) -> Changes:
-    """Make changes by one event: subscriptions of one account."""
-    changes = Changes(received_at=NOON, subscriptions={one.id: one for one in held})
-    changes.events.append(DecidedEvent(delivery=nothing_for_us(number), outcome=Outcome.APPLIED, account=owner))
-    return changes
 
 
 def decided(changes: Changes, _: Loaded) -> tuple[Changes, None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from billing.errors import EventNotProcessed, PayloadInvalid, SignatureInvalid, StoreUnavailable
+from billing.errors import Contended, EventNotProcessed, PayloadInvalid, SignatureInvalid, StoreUnavailable
 from billing.events import Delivery, Unhandled
 from billing.idempotency import Alert, Outcome
 from billing.identifiers import EventId, SubscriptionId
@@ -67,12 +67,36 @@ class RacingTransactions:
         """See `billing.ports.Transactions`."""
         return self.inner.begin()
 
-    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+    async def update(self, claims: Claims, decide: Decide[Answer], *, patient: bool = False) -> tuple[Changes, Answer]:
         """See `billing.ports.Transactions`."""
         self.begun += 1
         if self.begun > self.overtaken:
-            return await self.inner.update(claims, decide)
-        return await self.inner.update(claims, lambda loaded: decide(replace(loaded, known_events=frozenset())))
+            return await self.inner.update(claims, decide, patient=patient)
+        return await self.inner.update(
+            claims, lambda loaded: decide(replace(loaded, known_events=frozenset())), patient=patient
+        )
+
+
+@dataclass(slots=True)
+class LockedTransactions:
+    """Transactions of which those that concern one event find its account locked, and wait only if they are patient."""
+
+    inner: MemoryTransactions
+    locked: frozenset[EventId]
+    waited: int = 0
+    found_locked: int = 0
+
+    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """See `billing.ports.Transactions`."""
+        return self.inner.begin()
+
+    async def update(self, claims: Claims, decide: Decide[Answer], *, patient: bool = False) -> tuple[Changes, Answer]:
+        """See `billing.ports.Transactions`."""
+        if self.locked & claims.events and not patient:
+            self.found_locked += 1
+            raise Contended
+        self.waited += patient
+        return await self.inner.update(claims, decide, patient=patient)
 
 
 @dataclass(slots=True)
@@ -85,7 +109,7 @@ class BrokenTransactions:
         """See `billing.ports.Transactions`."""
         raise ArithmeticError("a full moon")
 
-    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+    async def update(self, claims: Claims, decide: Decide[Answer], *, patient: bool = False) -> tuple[Changes, Answer]:
         """See `billing.ports.Transactions`."""
         self.world.store.is_away = True
         raise ArithmeticError("a full moon")
@@ -127,6 +151,32 @@ def test_an_event_that_failed_and_is_understood_later_is_processed(ann: MemoryWo
         ann.run(_receiver(ann, UndecodableEvent(FAILED)).execute(signature="t=1", body=b""))
     assert ann.run(_receiver(ann, odd).execute(signature="t=2", body=b"")) is Outcome.APPLIED
     assert ann.store.tables.failed_events == {}
+
+
+def test_a_locked_account_holds_up_its_own_events_alone(ann: MemoryWorld) -> None:
+    """The neighbours are decided; what is contended is neither kept as failed nor told of, and decided patiently."""
+    transactions = LockedTransactions(MemoryTransactions(ann.store), locked=frozenset({ACTIVE.id}))
+    decide = replace(ann.decide, transactions=transactions)
+    locked, boring = ann.run(decide.execute([ACTIVE, BORING]))
+    assert (type(locked), boring) == (Contended, Outcome.IGNORED)
+    assert transactions.found_locked == 2
+    assert (ann.store.tables.failed_events, ann.alarm.alerts) == ({}, [])
+    assert ann.run(decide.execute([ACTIVE], patient=True)) == [Outcome.APPLIED]
+    assert transactions.waited == 1
+
+
+@pytest.mark.parametrize("locked", [6, 7, 20])
+def test_only_so_many_locked_accounts_are_told_apart(ann: MemoryWorld, locked: int) -> None:
+    """With each of them the others wait longer. Those that come after these are tried once more, all together."""
+    deliveries = [replace(BORING, id=EventId(f"evt_{number}")) for number in range(30)]
+    ids = frozenset(held.id for held in deliveries[:locked])
+    transactions = LockedTransactions(MemoryTransactions(ann.store), locked=ids)
+    results = ann.run(replace(ann.decide, transactions=transactions).execute(deliveries))
+    # The batch, six by themselves, and perhaps the rest together.
+    assert transactions.found_locked == (7 if locked == 6 else 8)
+    put_off = [isinstance(result, Contended) for result in results]
+    assert put_off == [True] * locked + [locked > 6] * (30 - locked)
+    assert len(ann.store.tables.events) == put_off.count(False)
 
 
 def test_one_bad_event_fails_alone(ann: MemoryWorld) -> None:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from billing.errors import BillingError, EventNotProcessed, Overloaded
+from billing.errors import BillingError, Contended, EventNotProcessed, Overloaded, StoreUnavailable
 from billing.events import Delivery, Unhandled
 from billing.idempotency import Outcome
 from billing.use_cases.receive_events import DecideEvents
@@ -22,17 +22,26 @@ class SlowDecisions:
     def __init__(self) -> None:
         """Begin with the gate shut."""
         self.batches: list[list[str]] = []
+        self.patient_batches: list[list[str]] = []
+        self.locked: set[str] = set()
+        """What can only be decided patiently, and then when `unlocked` is set."""
+        self.unlocked = asyncio.Event()
         self.gate = asyncio.Event()
         self.refused: dict[str, BillingError] = {}
         self.bug: Exception | None = None
 
-    async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
+    async def execute(self, deliveries: Sequence[Delivery], *, patient: bool) -> list[Outcome | BillingError]:
         """Note the batch, then wait for the gate."""
-        self.batches.append([held.id for held in deliveries])
+        ids: list[str] = [held.id for held in deliveries]
+        if patient:
+            self.patient_batches.append(ids)
+            await self.unlocked.wait()
+            return [self.refused.get(id_, Outcome.APPLIED) for id_ in ids]
+        self.batches.append(ids)
         await self.gate.wait()
         if self.bug is not None:
             raise self.bug
-        return [self.refused.get(held.id, Outcome.APPLIED) for held in deliveries]
+        return [Contended() if id_ in self.locked else self.refused.get(id_, Outcome.APPLIED) for id_ in ids]
 
 
 def group_commit(decisions: SlowDecisions, *, max_batch: int = 3, max_waiting: int = 100) -> GroupCommit:
@@ -145,3 +154,54 @@ async def test_closing_waits_for_everything_that_waits() -> None:
     decisions.gate.set()
     await closing
     assert await asyncio.gather(*waiting) == [Outcome.APPLIED] * 5
+
+
+async def test_what_is_locked_waits_beside_the_others() -> None:
+    """Whoever else sends is answered meanwhile; and they who waited are answered when the lock is gone."""
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_1", "evt_3"}
+    decisions.refused = {"evt_3": StoreUnavailable()}
+    decisions.gate.set()
+    inbox = group_commit(decisions, max_batch=5)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(5)]
+    assert await asyncio.gather(*(waiting[number] for number in (0, 2, 4))) == [Outcome.APPLIED] * 3
+    assert await inbox.put(event(5)) is Outcome.APPLIED
+    assert decisions.patient_batches == [["evt_1", "evt_3"]]
+    assert not waiting[1].done()
+    decisions.unlocked.set()
+    assert await waiting[1] is Outcome.APPLIED
+    with pytest.raises(StoreUnavailable):
+        await waiting[3]
+
+
+async def test_those_that_were_put_off_count_as_waiting() -> None:
+    """Neither line grows without bound: what is not in a batch is counted in both."""
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_0", "evt_1", "evt_2"}
+    decisions.gate.set()
+    inbox = group_commit(decisions, max_batch=1, max_waiting=2)
+    waiting: list[asyncio.Task[Outcome]] = []
+    for number in range(3):
+        waiting.append(asyncio.create_task(inbox.put(event(number))))
+        await settle()
+    assert decisions.patient_batches == [["evt_0"]]
+    with pytest.raises(Overloaded):
+        await inbox.put(event(3))
+    decisions.unlocked.set()
+    assert await asyncio.gather(*waiting) == [Outcome.APPLIED] * 3
+
+
+async def test_closing_waits_for_those_that_were_put_off() -> None:
+    """Also for those that are only put off while it waits."""
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_0"}
+    inbox = group_commit(decisions)
+    waiting = asyncio.create_task(inbox.put(event(0)))
+    await settle()
+    closing = asyncio.create_task(inbox.close())
+    decisions.gate.set()
+    await settle()
+    assert not closing.done()
+    decisions.unlocked.set()
+    await closing
+    assert await waiting is Outcome.APPLIED

@@ -8,7 +8,7 @@ from typing import Protocol
 from billing.accounts import Account, ApiKey
 from billing.checkout import Addresses, CheckoutAttempt
 from billing.events import Delivery, Event, SubscriptionChanged, Unhandled
-from billing.idempotency import Alert
+from billing.idempotency import Alert, Outcome
 from billing.identifiers import (
     AccountId,
     ApiKeyId,
@@ -28,6 +28,7 @@ from billing.ports import (
     CheckoutAttempts,
     Claims,
     Customers,
+    DecidedEvent,
     FailedEvent,
     FailedEvents,
     Loaded,
@@ -232,3 +233,10 @@ async def commit(store: Stores, changes: Changes, *, claims: Claims | None = Non
         await transaction.load(claims or Claims())
         await transaction.save(changes)
         await transaction.commit()
+
+
+def noted(number: int, owner: AccountId, *held: Subscription) -> Changes:
+    """Make changes by one event: subscriptions of one account."""
+    changes = Changes(received_at=NOON, subscriptions={one.id: one for one in held})
+    changes.events.append(DecidedEvent(delivery=nothing_for_us(number), outcome=Outcome.APPLIED, account=owner))
+    return changes

@@ -20,9 +20,9 @@ from billing_memory import NOON
 from billing_sql import Limits, SqlAccounts, SqlDatabase, SqlTransactions
 from support.contracts import CATALOGUE, account, api_key, key_hash
 
-QUICK = Limits(connect_seconds=20, wait_seconds=0.2, lock_seconds=0.2, statement_seconds=20)
+QUICK = Limits(connect_seconds=20, wait_seconds=0.2, lock_seconds=0.2, contended_seconds=0.2, statement_seconds=20)
 """Gives up soon where another transaction is in the way, and nowhere else."""
-PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, statement_seconds=120)
+PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, contended_seconds=120, statement_seconds=120)
 """Only a hang fails a test, never a slow moment."""
 
 

@@ -38,6 +38,8 @@ class Trouble(Enum):
     """What was to be written cannot be: the caller's fault, and trying again will not help."""
     DATABASE = auto()
     """The database's fault, not the caller's."""
+    CONTENTION = auto()
+    """Another transaction held what was to be locked, for longer than was waited for."""
 
 
 class Difference(Protocol):

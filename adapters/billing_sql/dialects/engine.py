@@ -31,6 +31,8 @@ class Limits:
     """How long to wait for a free connection, and on SQLite for the other transactions of this process."""
     lock_seconds: float = 5.0
     """How long to wait for rows that others have locked, and on SQLite for other processes."""
+    contended_seconds: float = 0.25
+    """How long webhooks wait together for rows that others have locked on PostgreSQL, before they are told apart."""
     statement_seconds: float = 10.0
     """How long PostgreSQL may work on one statement; this side gives up a little later."""
     behind_pgbouncer: bool = False
@@ -93,8 +95,8 @@ class Engine(Protocol):
         """Begin a transaction on the driver itself; leaving it without `commit` rolls it back."""
         ...
 
-    async def transact(self, step: Step[Answer]) -> Answer:
-        """Take one step in a transaction of its own, and commit it."""
+    async def transact(self, step: Step[Answer], *, patient: bool) -> Answer:
+        """Take one step in a transaction of its own, and commit it; wait for locks as long as the limits say."""
         ...
 
     async def statements(self, course: Course[Answer]) -> Answer | None:

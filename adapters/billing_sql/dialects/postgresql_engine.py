@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from typing import Any, cast
 from weakref import WeakSet
@@ -69,19 +71,22 @@ class PostgresEngine:
         """Describe it; connections are made when they are needed. Raises `DatabaseUnusable` without asyncpg."""
         asyncpg = _driver()
         self.difference = PostgresDifference(asyncpg)
+        soon = replace(limits, lock_seconds=limits.contended_seconds)
         self._begin = _BEGIN
+        self._begin_impatiently = f"{_BEGIN}; SET LOCAL lock_timeout = {_milliseconds(soon.lock_seconds)}"
         self._limits = limits
-        self._hosts = Hosts(asyncpg, address, limits)
+        self._hosts = Hosts(asyncpg, address)
         self._transactions = _engine(self._hosts, limits, pool_size=limits.pool_size, isolation_level="READ COMMITTED")
         if limits.behind_pgbouncer:
             # There the time-outs are set for each transaction: what is set for a session would be anybody's.
             limit_transaction = _limit_transaction(limits)
             self._begin = f"{_BEGIN}; {limit_transaction}"
+            self._begin_impatiently = f"{_BEGIN}; {_limit_transaction(soon)}"
             event.listen(self._transactions.sync_engine, "begin", _executing(limit_transaction))
             # Outside of a transaction each message may reach another server, so that a read needs one, too.
             self._singles = self._transactions
         else:
-            self._singles = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+            self._singles = _engine(self._hosts, soon, pool_size=READERS, isolation_level="AUTOCOMMIT")
         self._questions, self._updates = (
             # The server's own limit on a statement comes first; the driver's, which would cancel a commit, does not.
             KeptConnection(
@@ -116,12 +121,12 @@ class PostgresEngine:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[PostgresTransaction, None]:
+    async def transaction(self, *, patient: bool = True) -> AsyncGenerator[PostgresTransaction, None]:
         """See `Engine`."""
         async with self._transactions.connect() as connection:
             transaction = PostgresTransaction(
                 PooledConnection(connection, self._hosts.distrust),
-                self._begin,
+                self._begin if patient else self._begin_impatiently,
                 commit_seconds=self._limits.statement_seconds,
             )
             try:
@@ -129,9 +134,9 @@ class PostgresEngine:
             finally:
                 await transaction.end()
 
-    async def transact(self, step: Step[Answer]) -> Answer:
+    async def transact(self, step: Step[Answer], *, patient: bool) -> Answer:
         """See `Engine`."""
-        async with self.transaction() as transaction:
+        async with self.transaction(patient=patient) as transaction:
             answer = await transaction.run(step)
             await transaction.commit()
         return answer
@@ -175,7 +180,7 @@ class PostgresEngine:
 def _engine(hosts: "Hosts", limits: Limits, *, pool_size: int, isolation_level: Any) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+billing://",
-        async_creator=hosts.connect,
+        async_creator=partial(hosts.connect, limits),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=limits.wait_seconds,
@@ -207,19 +212,18 @@ def _driver() -> Any:
 class Hosts:
     """Makes the connections, and gives them up together."""
 
-    def __init__(self, asyncpg: Any, address: PostgresAddress, limits: Limits) -> None:
+    def __init__(self, asyncpg: Any, address: PostgresAddress) -> None:
         """Connect to the hosts of `address`."""
         self._asyncpg = asyncpg
         self._urls = list(address.urls)
-        self._limits = limits
         self._connections: WeakSet[Any] = WeakSet()
 
-    async def connect(self, **_: object) -> Any:
+    async def connect(self, limits: Limits, **_: object) -> Any:
         """Connect to the host that took the last connection, else to the first one that takes it."""
         trouble: Exception | None = None
         for url in tuple(self._urls):
             try:
-                connection = await self._connect_to(url)
+                connection = await self._connect_to(url, limits)
             # The last kind is a host that answers but does not take writes, such as a standby named first.
             except (
                 OSError,
@@ -250,8 +254,7 @@ class Hosts:
         for connection in tuple(self._connections):
             connection.terminate()
 
-    async def _connect_to(self, url: str) -> Any:
-        limits = self._limits
+    async def _connect_to(self, url: str, limits: Limits) -> Any:
         return await self._asyncpg.connect(
             url,
             timeout=limits.connect_seconds,
@@ -292,13 +295,17 @@ def _settings(limits: Limits) -> Mapping[str, str]:
 
 
 def _timeouts(limits: Limits) -> Mapping[str, str]:
-    statement, lock = round(limits.statement_seconds * 1000), round(limits.lock_seconds * 1000)
+    statement = str(_milliseconds(limits.statement_seconds))
     return {
-        "statement_timeout": str(statement),
-        "lock_timeout": str(lock),
+        "statement_timeout": statement,
+        "lock_timeout": str(_milliseconds(limits.lock_seconds)),
         # A replica that hangs in the middle of a transaction must not hold its locks for ever.
-        "idle_in_transaction_session_timeout": str(statement),
+        "idle_in_transaction_session_timeout": statement,
     }
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _executing(sql: str) -> Callable[[Connection], None]:

@@ -278,7 +278,12 @@ class SqliteEngine:
             else:
                 await self._finish(self._end())
 
-    async def transact(self, step: Step[Answer]) -> Answer:
+    async def transact(
+        self,
+        step: Step[Answer],
+        *,
+        patient: bool,  # noqa: ARG002 - there is one lock, so nobody is told apart
+    ) -> Answer:
         """See `Engine`. If the caller goes away, the thread finishes what it was given before anything that follows."""
         await self._wait_for(self._turn)
         try:

@@ -146,7 +146,7 @@ class Transactions(Protocol):
         """Begin one; a read-only use of it need not commit."""
         ...
 
-    async def update(self, claims: Claims, decide: Decide[Answer]) -> tuple[Changes, Answer]:
+    async def update(self, claims: Claims, decide: Decide[Answer], *, patient: bool = False) -> tuple[Changes, Answer]:
         """Load, decide, save and commit in a unit of work of its own, and answer what was decided.
 
         For work that waits for nothing between loading and saving, so that the store may choose the shortest way: it
@@ -154,6 +154,8 @@ class Transactions(Protocol):
         the commit. It must be pure: it may be called several times and in another thread, and only what it decided
         last is written. Changes that are empty are not written.
 
-        Must raise what `load`, `save` and `commit` raise. Whatever `decide` raises leaves nothing written.
+        Must raise what `load`, `save` and `commit` raise, and may raise `Contended` soon where it would have to wait
+        for what another unit of work has locked, unless it is told to be `patient`. Whatever `decide` raises leaves
+        nothing written.
         """
         ...

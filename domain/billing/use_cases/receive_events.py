@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from billing.errors import BillingError, Conflict, EventNotProcessed, StoreUnavailable
+from billing.errors import BillingError, Conflict, Contended, EventNotProcessed, StoreUnavailable
 from billing.events import Delivery
 from billing.idempotency import Alert, Outcome
 from billing.ledger import Ledger, claims_of
@@ -20,6 +20,9 @@ from billing.ports import (
     UndecodableEvent,
     WebhookReader,
 )
+
+MAX_TOLD_APART = 6
+"""How many contended events of a batch are found out one by one, for each takes a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +62,52 @@ class DecideEvents:
     """Called after a commit that asks for re-reads: there is something to do now. Nobody may rely on it alone: whether
     a commit was made can remain unknown, and other replicas commit, too."""
 
-    async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
+    async def execute(self, deliveries: Sequence[Delivery], *, patient: bool = False) -> list[Outcome | BillingError]:
         """Answer the outcome of each delivery, in order, or the error its sender must hear.
 
         One event that cannot be written does not fail its neighbours: a batch that fails is tried one by one, and
         an event that fails alone is kept as a failed event. A database that is away fails them all at once.
+
+        Nor does one whose account somebody else has locked: unless this is `patient`, it is soon answered with
+        `Contended`, which its sender must not hear. It is then to be tried again, patiently, beside the others.
         """
         try:
-            return list(await self._decide(deliveries))
+            return list(await self._decide(deliveries, patient=patient))
         except StoreUnavailable as unavailable:
             return [_again(unavailable) for _ in deliveries]
+        except Contended as contended:
+            if len(deliveries) == 1:
+                return [contended]
         except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept with it and its neighbours go on
             if len(deliveries) == 1:
                 return [await self._keep(deliveries[0], error)]
-        return [(await self.execute([delivery]))[0] for delivery in deliveries]
+        return await self._one_by_one(deliveries, patient=patient)
 
-    async def _decide(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+    async def _one_by_one(self, deliveries: Sequence[Delivery], *, patient: bool) -> list[Outcome | BillingError]:
+        results: list[Outcome | BillingError] = []
+        contended = 0
+        for place, delivery in enumerate(deliveries):
+            if contended == MAX_TOLD_APART:
+                return [*results, *await self._together(deliveries[place:])]
+            results += await self.execute([delivery], patient=patient)
+            contended += isinstance(results[-1], Contended)
+        return results
+
+    async def _together(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome | BillingError]:
+        """Decide them all at once, or none: then they are to be tried again patiently, whatever it was."""
         try:
-            return await self._transact(deliveries)
+            return await self._decide(deliveries, patient=False)
+        except Exception:  # noqa: BLE001 - it will come again there, and be looked at
+            return [Contended() for _ in deliveries]
+
+    async def _decide(self, deliveries: Sequence[Delivery], *, patient: bool) -> Sequence[Outcome]:
+        try:
+            return await self._transact(deliveries, patient=patient)
         except Conflict:
             # Another replica committed one of these events meanwhile. Now it is known, so it will be a duplicate.
-            return await self._transact(deliveries)
+            return await self._transact(deliveries, patient=patient)
 
-    async def _transact(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+    async def _transact(self, deliveries: Sequence[Delivery], *, patient: bool) -> Sequence[Outcome]:
         received_at = self.clock.now()
 
         def decide(loaded: Loaded) -> tuple[Changes, Sequence[Outcome]]:
@@ -89,7 +115,7 @@ class DecideEvents:
             outcomes = [ledger.decide(delivery) for delivery in deliveries]
             return ledger.close(), outcomes
 
-        changes, outcomes = await self.transactions.update(claims_of(deliveries), decide)
+        changes, outcomes = await self.transactions.update(claims_of(deliveries), decide, patient=patient)
         for alert, subject in changes.alerts:
             self.alarm.raise_alert(alert, subject)
         if changes.rereads:

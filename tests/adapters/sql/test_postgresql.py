@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 from sqlalchemy import Connection, text
 
-from billing.errors import StoreUnavailable
+from billing.errors import Contended, StoreUnavailable
 from billing.events import Delivery
 from billing.identifiers import AccountId
 from billing.plans import Tier
@@ -27,6 +27,7 @@ from support.contracts import (
     changed,
     customer_id,
     key_hash,
+    noted,
     nothing_for_us,
     snapshot,
     subscription,
@@ -82,15 +83,15 @@ def settings(connection: Connection) -> dict[str, str]:
 
 async def test_every_connection_has_its_time_outs(postgres_url: str, open_database: Open) -> None:
     """Statements, locks and forgotten transactions are bounded by the server, for reads and for transactions."""
-    database = await open_database(postgres_url, limits=replace(PATIENT, lock_seconds=7, statement_seconds=9))
+    limits = replace(PATIENT, lock_seconds=7, contended_seconds=3, statement_seconds=9)
+    database = await open_database(postgres_url, limits=limits)
     expected = {
         "application_name": "billing-service",
         "statement_timeout": "9s",
-        "lock_timeout": "7s",
         "idle_in_transaction_session_timeout": "9s",
     }
-    assert await database.read(settings) == expected
-    assert await database.write(settings) == expected
+    assert await database.read(settings) == {**expected, "lock_timeout": "3s"}
+    assert await database.write(settings) == {**expected, "lock_timeout": "7s"}
 
 
 async def test_a_read_is_no_transaction(postgres_url: str, open_database: Open) -> None:
@@ -180,6 +181,50 @@ async def test_a_locked_account_is_waited_for_and_given_up(postgres_url: str, op
         assert type(unavailable.value.__cause__).__name__ == "LockNotAvailableError"
     async with SqlTransactions(database).begin() as other:
         assert owner in (await other.load(claims)).standings
+
+
+@pytest.fixture(params=["at a guess", "under locks", "behind a pgbouncer"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How an update is done."""
+    given: str = request.param
+    return given
+
+
+@pytest.fixture
+def url_for_way(request: pytest.FixtureRequest, way: str) -> str:
+    """Give the URL of a database for it."""
+    given: str = request.getfixturevalue("pgbouncer_url" if way == "behind a pgbouncer" else "postgres_url")
+    return given
+
+
+async def test_without_patience_a_locked_account_is_given_up_soon(
+    url_for_way: str, way: str, open_database: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Others go on, a patient update gets it when it is free, and nobody warns of the database."""
+    limits = replace(PATIENT, contended_seconds=0.1)
+    database = await open_database(url_for_way, limits=limits, behind_pgbouncer=way == "behind a pgbouncer")
+    locked, free = await add(database), await add(database, 2)
+    transactions = SqlTransactions(database)
+
+    async def update(number: int, owner: AccountId, *, patient: bool = False) -> None:
+        changes = noted(number, owner, subscription(owner, number))
+        if way == "under locks":
+            # That a customer is attached cannot be written at a guess.
+            changes.customers[customer_id(number)] = owner
+        await transactions.update(Claims(accounts=frozenset({owner})), lambda _: (changes, None), patient=patient)
+
+    async with transactions.begin() as holder:
+        await holder.load(Claims(accounts=frozenset({locked})))
+        with pytest.raises(Contended) as contended:
+            await update(1, locked)
+        assert type(contended.value.__cause__).__name__ == "LockNotAvailableError"
+        await update(2, free)
+        patient = asyncio.create_task(update(1, locked, patient=True))
+        done, _ = await asyncio.wait([patient], timeout=5 * limits.contended_seconds)
+        assert not done
+    await patient
+    assert await count(database, "subscriptions") == 2
+    assert "cannot be written" not in caplog.text
 
 
 async def test_an_exhausted_pool_is_unavailable(postgres_url: str, open_database: Open) -> None:
@@ -367,7 +412,7 @@ async def test_a_server_that_forgets_is_warned_of(
 async def test_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where asyncpg is not installed, the extra to install is named."""
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(DatabaseUnusable, match=r"billing-service\[postgres\]"):
+    with pytest.raises(DatabaseUnusable, match=r"pip install '\.\[postgres\]'"):
         await SqlDatabase.open("postgresql://host/billing")
 
 

@@ -60,9 +60,9 @@ async def test_a_decision_that_was_overtaken_is_made_again(
 class WithoutLocks(SqlDatabase):
     """A database on which nothing is done with locks first."""
 
-    async def transact(self, step: object) -> NoReturn:
+    async def transact(self, step: object, *, patient: bool = True) -> NoReturn:
         """See `SqlDatabase`."""
-        raise AssertionError(f"{step} was to take locks")
+        raise AssertionError(f"{step} was to take locks ({patient=})")
 
 
 async def test_an_event_of_a_subscription_that_is_held_needs_no_locks(postgres_url: str) -> None:
