@@ -165,7 +165,10 @@ class _Troubles:
                 raise Conflict from error
             case Trouble.CONTENTION if not patient:
                 raise Contended from cause
-            case Trouble.DATABASE | Trouble.CONTENTION:
+            case Trouble.CONTENTION:
+                log.warning("what is to be %s is locked by somebody else: %s", self._what, cause)
+                raise StoreUnavailable from cause
+            case Trouble.DATABASE:
                 self._warn(cause)
                 raise StoreUnavailable from cause
             case Trouble.DATA:

@@ -32,7 +32,7 @@ class Gathering(Generic[Question, Answer]):
         answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if self._work is None or self._work.done():
-            # A context of its own: what is read together is nobody's request, see `GroupCommit.put`.
+            # A context of its own: what is read together is nobody's request, so no log line may have its id.
             self._work = asyncio.create_task(self._answer_all(), context=Context())
         return await answer
 

@@ -22,6 +22,7 @@ from billing_sql import schema
 from billing_sql.addresses import PostgresAddress, SqliteAddress, parse_address
 from billing_sql.database import SqlDatabase
 from billing_sql.dialects.engine import Limits
+from billing_sql.dialects.postgresql import LOCK_NOT_AVAILABLE
 from billing_sql.dialects.postgresql_engine import PostgresEngine
 from billing_sql.dialects.sqlite_engine import BEGIN
 from billing_sql.errors import DatabaseUnusable, SchemaAhead
@@ -30,7 +31,11 @@ SCRIPTS = Path(__file__).parent / "migrations"
 BASE = "base"
 """The revision before the first: no schema at all."""
 WAIT_SECONDS = 120.0
-"""How long to wait for another replica that migrates."""
+"""How long to wait for another replica that migrates, and for tables that are in use."""
+TABLE_SECONDS = 1.0
+"""How long to wait for a table at a time: behind whoever waits to change it, all its readers wait, too."""
+PAUSE_SECONDS = 2.0
+"""How long readers have the tables to themselves in between."""
 STATEMENT_SECONDS = 3600.0
 _LOCK = 0x62696C6C696E67
 """PostgreSQL's advisory lock that means: billing is being migrated. ("billing" in ASCII.)"""
@@ -57,12 +62,24 @@ async def _migrate_postgres(address: PostgresAddress, to: str) -> None:
 
     def run(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text(f"SET LOCAL lock_timeout = {round(TABLE_SECONDS * 1000)}"))
         _run(connection, to)
 
+    deadline = time.monotonic() + WAIT_SECONDS
     try:
-        await database.write(run)
+        while True:
+            try:
+                return await database.write(run)
+            except StoreUnavailable as unavailable:
+                if not _is_in_use(unavailable) or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
     finally:
         await database.close()
+
+
+def _is_in_use(unavailable: StoreUnavailable) -> bool:
+    return getattr(unavailable.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 async def _migrate_sqlite(path: Path, to: str) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +14,7 @@ from billing.plans import Tier
 from billing.ports import Answer, Changes, Claims, Decide, FailedEvent, UndecodableEvent, UnitOfWork
 from billing.subscription import Status
 from billing.use_cases.receive_events import ReceiveWebhook
-from billing_memory import MemoryInbox, MemoryTransactions
+from billing_memory import MemoryClock, MemoryInbox, MemoryTransactions
 from support.domain_things import ANN, CUSTOMER, SUBSCRIPTION, at, changed, delivery, snapshot
 from support.memory_world import MemoryWorld
 
@@ -79,9 +80,10 @@ class RacingTransactions:
 
 @dataclass(slots=True)
 class LockedTransactions:
-    """Transactions of which those that concern one event find its account locked, and wait only if they are patient."""
+    """Transactions that find an account locked, if they concern some events and are not patient."""
 
     inner: MemoryTransactions
+    clock: MemoryClock
     locked: frozenset[EventId]
     waited: int = 0
     found_locked: int = 0
@@ -94,6 +96,7 @@ class LockedTransactions:
         """See `billing.ports.Transactions`."""
         if self.locked & claims.events and not patient:
             self.found_locked += 1
+            self.clock.advance(timedelta(seconds=0.25))
             raise Contended
         self.waited += patient
         return await self.inner.update(claims, decide, patient=patient)
@@ -155,7 +158,7 @@ def test_an_event_that_failed_and_is_understood_later_is_processed(ann: MemoryWo
 
 def test_a_locked_account_holds_up_its_own_events_alone(ann: MemoryWorld) -> None:
     """The neighbours are decided; what is contended is neither kept as failed nor told of, and decided patiently."""
-    transactions = LockedTransactions(MemoryTransactions(ann.store), locked=frozenset({ACTIVE.id}))
+    transactions = LockedTransactions(MemoryTransactions(ann.store), ann.clock, locked=frozenset({ACTIVE.id}))
     decide = replace(ann.decide, transactions=transactions)
     locked, boring = ann.run(decide.execute([ACTIVE, BORING]))
     assert (type(locked), boring) == (Contended, Outcome.IGNORED)
@@ -166,13 +169,13 @@ def test_a_locked_account_holds_up_its_own_events_alone(ann: MemoryWorld) -> Non
 
 
 @pytest.mark.parametrize("locked", [6, 7, 20])
-def test_only_so_many_locked_accounts_are_told_apart(ann: MemoryWorld, locked: int) -> None:
-    """With each of them the others wait longer. Those that come after these are tried once more, all together."""
+def test_locked_accounts_are_told_apart_for_a_while(ann: MemoryWorld, locked: int) -> None:
+    """With each of them the others wait longer. What is left then is tried once more, all together."""
     deliveries = [replace(BORING, id=EventId(f"evt_{number}")) for number in range(30)]
     ids = frozenset(held.id for held in deliveries[:locked])
-    transactions = LockedTransactions(MemoryTransactions(ann.store), locked=ids)
+    transactions = LockedTransactions(MemoryTransactions(ann.store), ann.clock, locked=ids)
     results = ann.run(replace(ann.decide, transactions=transactions).execute(deliveries))
-    # The batch, six by themselves, and perhaps the rest together.
+    # The batch, six by themselves (a second and a half), and perhaps the rest together.
     assert transactions.found_locked == (7 if locked == 6 else 8)
     put_off = [isinstance(result, Contended) for result in results]
     assert put_off == [True] * locked + [locked > 6] * (30 - locked)

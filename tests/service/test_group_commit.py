@@ -157,25 +157,66 @@ async def test_closing_waits_for_everything_that_waits() -> None:
 
 
 async def test_what_is_locked_waits_beside_the_others() -> None:
-    """Whoever else sends is answered meanwhile; and they who waited are answered when the lock is gone."""
+    """Whoever else sends is answered meanwhile. One waits for its lock; then all that were put off come back."""
     decisions = SlowDecisions()
     decisions.locked = {"evt_1", "evt_3"}
-    decisions.refused = {"evt_3": StoreUnavailable()}
     decisions.gate.set()
     inbox = group_commit(decisions, max_batch=5)
     waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(5)]
     assert await asyncio.gather(*(waiting[number] for number in (0, 2, 4))) == [Outcome.APPLIED] * 3
     assert await inbox.put(event(5)) is Outcome.APPLIED
-    assert decisions.patient_batches == [["evt_1", "evt_3"]]
+    assert decisions.patient_batches == [["evt_1"]]
     assert not waiting[1].done()
+    assert not waiting[3].done()
+    decisions.locked = set()
     decisions.unlocked.set()
-    assert await waiting[1] is Outcome.APPLIED
-    with pytest.raises(StoreUnavailable):
-        await waiting[3]
+    assert await asyncio.gather(*(waiting[number] for number in (1, 3))) == [Outcome.APPLIED] * 2
+    assert (decisions.patient_batches, decisions.batches[-1]) == ([["evt_1"]], ["evt_3"])
+
+
+async def test_another_lock_that_is_free_by_then_is_not_waited_for() -> None:
+    """Who waits for a lock in vain is refused, and nobody else is."""
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_0", "evt_1"}
+    decisions.refused = {"evt_0": StoreUnavailable()}
+    decisions.gate.set()
+    inbox = group_commit(decisions)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(2)]
+    await settle()
+    decisions.locked = {"evt_0"}
+    decisions.unlocked.set()
+    refused, decided = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (type(refused), decided) == (StoreUnavailable, Outcome.APPLIED)
+
+
+async def test_what_is_locked_for_too_long_is_refused() -> None:
+    """It is tried once more when its patience is over, and not for ever."""
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_0", "evt_1", "evt_2"}
+    decisions.gate.set()
+    decisions.unlocked.set()
+    inbox = GroupCommit(cast("DecideEvents", decisions), patience=0.0)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(3)]
+    first, *others = await asyncio.gather(*waiting, return_exceptions=True)
+    assert first is Outcome.APPLIED
+    assert [type(other) for other in others] == [StoreUnavailable] * 2
+    assert decisions.patient_batches == [["evt_0"]]
+
+
+async def test_what_is_locked_is_tried_until_its_patience_is_over() -> None:
+    """Each of them waits for the lock by itself, if it comes to that."""
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_0", "evt_1", "evt_2"}
+    decisions.gate.set()
+    decisions.unlocked.set()
+    inbox = group_commit(decisions)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(3)]
+    assert await asyncio.gather(*waiting) == [Outcome.APPLIED] * 3
+    assert decisions.patient_batches == [["evt_0"], ["evt_1"], ["evt_2"]]
 
 
 async def test_those_that_were_put_off_count_as_waiting() -> None:
-    """Neither line grows without bound: what is not in a batch is counted in both."""
+    """There are never more than so many, wherever they wait."""
     decisions = SlowDecisions()
     decisions.locked = {"evt_0", "evt_1", "evt_2"}
     decisions.gate.set()
@@ -192,11 +233,11 @@ async def test_those_that_were_put_off_count_as_waiting() -> None:
 
 
 async def test_closing_waits_for_those_that_were_put_off() -> None:
-    """Also for those that are only put off while it waits."""
+    """Also for those that are only put off while it waits, and for those that come back."""
     decisions = SlowDecisions()
-    decisions.locked = {"evt_0"}
+    decisions.locked = {"evt_0", "evt_1"}
     inbox = group_commit(decisions)
-    waiting = asyncio.create_task(inbox.put(event(0)))
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(2)]
     await settle()
     closing = asyncio.create_task(inbox.close())
     decisions.gate.set()
@@ -204,4 +245,22 @@ async def test_closing_waits_for_those_that_were_put_off() -> None:
     assert not closing.done()
     decisions.unlocked.set()
     await closing
-    assert await waiting is Outcome.APPLIED
+    assert await asyncio.gather(*waiting) == [Outcome.APPLIED] * 2
+
+
+async def test_nobody_is_left_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a stop cannot wait any longer: neither who is being decided, nor who waits, nor who was put off."""
+    monkeypatch.setattr("billing_service.group_commit.CLOSE_SECONDS", 0.05)
+    decisions = SlowDecisions()
+    decisions.locked = {"evt_0", "evt_1"}
+    decisions.gate.set()
+    inbox = group_commit(decisions, max_batch=2)
+    waiting = [asyncio.create_task(inbox.put(event(number))) for number in range(2)]
+    await settle()
+    decisions.gate.clear()
+    waiting += [asyncio.create_task(inbox.put(event(number))) for number in range(2, 6)]
+    await settle()
+    async with asyncio.timeout(10):
+        await inbox.close()
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Overloaded] * 6

@@ -41,8 +41,9 @@ class SlowDecisions:
         self.allowed = asyncio.Event()
         self.waiting = 0
 
-    async def execute(self, deliveries: Sequence[Delivery]) -> list[Outcome | BillingError]:
-        """Answer, later."""
+    async def execute(self, deliveries: Sequence[Delivery], *, patient: bool) -> list[Outcome | BillingError]:
+        """Answer, later; nobody needs patience."""
+        assert not patient
         self.waiting += 1
         await self.allowed.wait()
         self.waiting -= 1

@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy import text
 
 from billing.accounts import Account
+from billing.errors import Contended
 from billing.events import Delivery
 from billing.idempotency import Outcome
 from billing.identifiers import AccountId
@@ -45,7 +46,11 @@ async def deliver(database: SqlDatabase, deliveries: Iterable[Delivery]) -> Sequ
     """Decide webhooks in one transaction, as the service does, without the use case's second try."""
     deliveries = tuple(deliveries)
     transactions = SqlTransactions(database)
-    _, outcomes = await transactions.update(claims_of(deliveries), lambda loaded: _decide(loaded, deliveries))
+    claims = claims_of(deliveries)
+    try:
+        _, outcomes = await transactions.update(claims, lambda loaded: _decide(loaded, deliveries))
+    except Contended:
+        _, outcomes = await transactions.update(claims, lambda loaded: _decide(loaded, deliveries), patient=True)
     return outcomes
 
 

@@ -35,7 +35,7 @@ from billing_sql.dialects.prepared import Prepared, Session
 _DIALECT: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
 _DIVISION_BY_ZERO, _DEADLOCK = "22012", "40P01"
-_LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE = "55P03"
 _CONFLICTS = frozenset(
     {
         (_UNIQUE_VIOLATION, "events"),
@@ -133,7 +133,7 @@ class PostgresDifference:
         table = getattr(error, "table_name", None)
         if (state, table) in _CONFLICTS:
             return Trouble.CONFLICT
-        if state == _LOCK_NOT_AVAILABLE:
+        if state == LOCK_NOT_AVAILABLE:
             return Trouble.CONTENTION
         # What asyncpg cannot even send is a `ValueError`, too.
         is_of_the_data = state[:2] in _CLASSES_OF_THE_DATA or isinstance(error, ValueError)

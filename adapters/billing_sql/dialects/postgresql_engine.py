@@ -29,8 +29,10 @@ from billing_sql.dialects.postgresql_connection import (
 from billing_sql.dialects.prepared import Answer, Parameters, Prepared, Row, Step
 from billing_sql.errors import DatabaseUnusable
 
-READERS = 4
-"""Connections for single statements: one for status reads, one for updates, and two for whatever else comes."""
+READERS = 3
+"""Connections that read with single statements: one for status reads, and two for whatever else comes."""
+UPDATERS = 2
+"""Connections for updates at a guess: one is kept for them. They come one after another, so the other is not made."""
 GRACE_SECONDS = 2.0
 """How much longer than the server this side waits for a statement, so that the server's own limit comes first."""
 CLOSE_SECONDS = 2.0
@@ -84,15 +86,14 @@ class PostgresEngine:
             self._begin_impatiently = f"{_BEGIN}; {_limit_transaction(soon)}"
             event.listen(self._transactions.sync_engine, "begin", _executing(limit_transaction))
             # Outside of a transaction each message may reach another server, so that a read needs one, too.
-            self._singles = self._transactions
+            self._singles = self._guesses = self._transactions
         else:
-            self._singles = _engine(self._hosts, soon, pool_size=READERS, isolation_level="AUTOCOMMIT")
+            self._singles = _engine(self._hosts, limits, pool_size=READERS, isolation_level="AUTOCOMMIT")
+            self._guesses = _engine(self._hosts, soon, pool_size=UPDATERS, isolation_level="AUTOCOMMIT")
         self._questions, self._updates = (
             # The server's own limit on a statement comes first; the driver's, which would cancel a commit, does not.
-            KeptConnection(
-                self._singles, self._hosts.distrust, write_seconds=limits.statement_seconds + GRACE_SECONDS / 2
-            )
-            for _ in range(2)
+            KeptConnection(pool, self._hosts.distrust, write_seconds=limits.statement_seconds + GRACE_SECONDS / 2)
+            for pool in (self._singles, self._guesses)
         )
 
     async def read(self, work: Work[Answer]) -> Answer:
@@ -156,8 +157,8 @@ class PostgresEngine:
         try:
             await self._questions.close()
             await self._updates.close()
-            await self._transactions.dispose()
-            await self._singles.dispose()
+            for pool in (self._transactions, self._singles, self._guesses):
+                await pool.dispose()
         finally:
             cut.cancel()
 

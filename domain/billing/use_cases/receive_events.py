@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from billing.errors import BillingError, Conflict, Contended, EventNotProcessed, StoreUnavailable
 from billing.events import Delivery
@@ -21,8 +22,8 @@ from billing.ports import (
     WebhookReader,
 )
 
-MAX_TOLD_APART = 6
-"""How many contended events of a batch are found out one by one, for each takes a while."""
+TELLING_APART = timedelta(seconds=1.5)
+"""How long it may take to tell contended events from the others of a batch, one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +79,22 @@ class DecideEvents:
         except Contended as contended:
             if len(deliveries) == 1:
                 return [contended]
+            until = self.clock.now() + TELLING_APART
         except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept with it and its neighbours go on
             if len(deliveries) == 1:
                 return [await self._keep(deliveries[0], error)]
-        return await self._one_by_one(deliveries, patient=patient)
+            until = None
+        return await self._one_by_one(deliveries, patient=patient, until=until)
 
-    async def _one_by_one(self, deliveries: Sequence[Delivery], *, patient: bool) -> list[Outcome | BillingError]:
+    async def _one_by_one(
+        self, deliveries: Sequence[Delivery], *, patient: bool, until: datetime | None
+    ) -> list[Outcome | BillingError]:
+        """Decide each by itself; when the time is over, what is left together."""
         results: list[Outcome | BillingError] = []
-        contended = 0
         for place, delivery in enumerate(deliveries):
-            if contended == MAX_TOLD_APART:
+            if until is not None and self.clock.now() >= until:
                 return [*results, *await self._together(deliveries[place:])]
             results += await self.execute([delivery], patient=patient)
-            contended += isinstance(results[-1], Contended)
         return results
 
     async def _together(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome | BillingError]:

@@ -10,12 +10,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy import Connection, Inspector, func, inspect, select, text
 
 from billing_sql import SchemaAhead, SchemaBehind, SqlDatabase, schema
 from billing_sql.migrate import BASE, SCRIPTS, migrate
-from billing_sql.tables import metadata
-from support.sql import Open
+from billing_sql.tables import accounts, metadata
+from support.sql import Open, blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +93,28 @@ async def test_ten_replicas_migrate_once(url: str, caplog: pytest.LogCaptureFixt
     assert revisions == [schema.HEAD] * 10
     done = [record for record in caplog.records if record.getMessage().startswith("Running upgrade")]
     assert len(done) == len(schema.REVISIONS)
+
+
+async def test_a_migration_that_waits_for_a_table_lets_others_read(
+    postgres_url: str, open_database: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be run while replicas serve, and one of them, or a person, has a transaction open."""
+    monkeypatch.setattr("billing_sql.migrate.PAUSE_SECONDS", 0.2)
+    await migrate(postgres_url, to=schema.REVISIONS[0])
+    database = await open_database(postgres_url)
+    count = select(func.count()).select_from(accounts)
+    question = database.difference.prepare_query(count)
+    async with database.transaction() as held:
+        await held.run(lambda session: session.execute(question, {}))
+        migrating = asyncio.create_task(migrate(postgres_url))
+        await blocked(database)
+        # More than once, so that it meets a migration that waits.
+        for _ in range(20):
+            async with asyncio.timeout(30):
+                await database.read(lambda connection: connection.execute(count).scalar_one())
+            await asyncio.sleep(0.1)
+        assert not migrating.done()
+    assert await migrating == schema.HEAD
 
 
 async def test_migrating_again_changes_nothing(url: str, open_database: Open) -> None:
