@@ -346,6 +346,7 @@ class TestErrorTable:
             errors.CustomerMissing,
             errors.SessionNotOpen,
             errors.Conflict,
+            errors.Contended,
             errors.KeySpent,
             # The command line's alone:
             errors.AccountExists,
