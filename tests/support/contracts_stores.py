@@ -36,7 +36,7 @@ from billing_sql.dialects.engine import Limits
 from billing_sql.tables import alerts, events, failed_events
 from support.contracts import KeptEvent, Stores
 
-PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, statement_seconds=120)
+PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, contended_seconds=120, statement_seconds=120)
 """On a busy machine a race may take long: only a hang shall fail a test, never a slow moment."""
 
 
