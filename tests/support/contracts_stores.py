@@ -32,12 +32,9 @@ from billing_sql import (
     SqlRereadQueue,
     SqlTransactions,
 )
-from billing_sql.dialects.engine import Limits
 from billing_sql.tables import alerts, events, failed_events
 from support.contracts import KeptEvent, Stores
-
-PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, contended_seconds=120, statement_seconds=120)
-"""On a busy machine a race may take long: only a hang shall fail a test, never a slow moment."""
+from support.sql import PATIENT
 
 
 class BehindMemory:

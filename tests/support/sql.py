@@ -24,7 +24,7 @@ from support.contracts import CATALOGUE, account, api_key, key_hash
 QUICK = Limits(connect_seconds=20, wait_seconds=0.2, lock_seconds=0.2, contended_seconds=0.2, statement_seconds=20)
 """Gives up soon where another transaction is in the way, and nowhere else."""
 PATIENT = Limits(connect_seconds=60, wait_seconds=120, lock_seconds=120, contended_seconds=120, statement_seconds=120)
-"""Only a hang fails a test, never a slow moment."""
+"""On a busy machine a race may take long: only a hang fails a test, never a slow moment."""
 
 
 class Open(Protocol):
@@ -43,7 +43,7 @@ async def add(database: SqlDatabase, number: int = 1) -> AccountId:
 
 
 async def deliver(database: SqlDatabase, deliveries: Iterable[Delivery]) -> Sequence[Outcome]:
-    """Decide webhooks in one transaction, as the service does, without the use case's second try."""
+    """Decide webhooks in one transaction, and patiently if an account is locked; a conflict is raised."""
     deliveries = tuple(deliveries)
     transactions = SqlTransactions(database)
     claims = claims_of(deliveries)
